@@ -1,0 +1,201 @@
+"""Settings: frozen structs whose fields carry their valid range, unit and label; registries find them by name.
+
+Everything a user can choose (a method, a schedule, a data set, a function) is one `Settings` struct. JSON files, the
+command line and the forms of the window are generated from these structs, so a range is written down once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from nnopt.errors import SettingsError, UnknownNameError, unknown_name
+
+TAG_FIELD = "name"
+
+
+class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=TAG_FIELD):
+    """Base of everything that can be set: `class Momentum(Settings, frozen=True, tag="momentum")`.
+
+    Fields are annotated with `above`, `at_least`, `between` or `choice`; a value out of range is refused when the
+    struct is made, from Python as from JSON.
+
+    Raises: SettingsError, naming the field, the range and what was given.
+    """
+
+    def __post_init__(self) -> None:
+        for name, meta in _bounds(type(self)):
+            _check(type(self).__name__, name, getattr(self, name), meta)
+
+
+def _meta(
+    label: str | None, help: str | None, unit: str, log: bool, slider: tuple[float, float] | None, **bounds: Any
+) -> msgspec.Meta:
+    return msgspec.Meta(title=label, description=help, extra={"unit": unit, "log": log, "slider": slider}, **bounds)
+
+
+def above(
+    low: float, *, label: str | None = None, help: str | None = None, unit: str = "", log: bool = False,
+    slider: tuple[float, float] | None = None,
+) -> msgspec.Meta:  # fmt: skip
+    """A number > low. `slider`: the range a slider covers; `log`: that slider is logarithmic."""
+    return _meta(label, help, unit, log, slider, gt=low)
+
+
+def at_least(
+    low: float, *, label: str | None = None, help: str | None = None, unit: str = "", log: bool = False,
+    slider: tuple[float, float] | None = None,
+) -> msgspec.Meta:  # fmt: skip
+    """A number >= low."""
+    return _meta(label, help, unit, log, slider, ge=low)
+
+
+def between(
+    low: float, high: float, *, closed: bool = False, label: str | None = None, help: str | None = None,
+    unit: str = "", log: bool = False, slider: tuple[float, float] | None = None,
+) -> msgspec.Meta:  # fmt: skip
+    """A number in [low, high), or in [low, high] if `closed`."""
+    upper = {"le": high} if closed else {"lt": high}
+    return _meta(label, help, unit, log, slider or (low, high), ge=low, **upper)
+
+
+def described(label: str | None = None, help: str | None = None, unit: str = "") -> msgspec.Meta:
+    """A field without a range: its label and help text only."""
+    return _meta(label, help, unit, False, None)
+
+
+@cache
+def _bounds(cls: type) -> tuple[tuple[str, msgspec.Meta], ...]:
+    hints = get_type_hints(cls, include_extras=True)
+    return tuple(
+        (name, meta)
+        for name, hint in hints.items()
+        if get_origin(hint) is Annotated
+        for meta in get_args(hint)[1:]
+        if isinstance(meta, msgspec.Meta) and _range_text(meta)
+    )
+
+
+def _range_text(meta: msgspec.Meta) -> str:
+    parts = [(meta.gt, ">"), (meta.ge, ">="), (meta.lt, "<"), (meta.le, "<=")]
+    return " and ".join(f"{sign} {bound:g}" for bound, sign in parts if bound is not None)
+
+
+def _check(owner: str, name: str, value: Any, meta: msgspec.Meta) -> None:
+    if value is None:
+        return
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    inside = number and (
+        (meta.gt is None or value > meta.gt)
+        and (meta.ge is None or value >= meta.ge)
+        and (meta.lt is None or value < meta.lt)
+        and (meta.le is None or value <= meta.le)
+        and abs(value) != float("inf")
+    )
+    if not inside:
+        raise SettingsError(f"{owner}.{name}: expected a number {_range_text(meta)}, got {value!r}")
+
+
+def replace(settings: Any, **changes: Any) -> Any:
+    """A copy of a frozen struct with some fields changed, checked like a new one."""
+    return msgspec.structs.replace(settings, **changes)
+
+
+T = TypeVar("T", bound=type)
+
+
+class Registry(Generic[T]):
+    """The `Settings` classes of one kind, by their tag; modules of `package` are imported at the first look-up.
+
+    Adding a member is adding a file (or a class): `register` is called by the base class's `__init_subclass__` or as a
+    decorator, and nothing else has to know.
+    """
+
+    def __init__(self, kind: str, package: str | None = None, load: Callable[[], object] | None = None) -> None:
+        self.kind = kind
+        self._package = package
+        self._load = load
+        self._members: dict[str, T] = {}
+
+    def register(self, cls: T) -> T:
+        """Add a class under its tag; usable as a decorator. Two classes of one tag are refused."""
+        tag = str(cls.__struct_config__.tag)  # type: ignore[attr-defined]
+        known = self._members.setdefault(tag, cls)
+        if known is not cls and known.__qualname__ != cls.__qualname__:
+            raise SettingsError(f"{self.kind} {tag!r} is registered twice: {known!r} and {cls!r}")
+        self._members[tag] = cls
+        return cls
+
+    def get(self, name: str) -> T:
+        """The class registered as `name`. Raises UnknownNameError listing the known ones."""
+        self._import_all()
+        try:
+            return self._members[name]
+        except KeyError:
+            raise unknown_name(self.kind, name, self._members) from None
+
+    def names(self) -> list[str]:
+        """All names, in the order of registration."""
+        self._import_all()
+        return list(self._members)
+
+    def __iter__(self) -> Iterator[T]:
+        self._import_all()
+        return iter(list(self._members.values()))
+
+    def decode(self, raw: Any) -> Any:
+        """A struct of this kind from builtins such as `{"name": "sgd", "lr": 0.1}` (or the bare name, for defaults).
+
+        Raises SettingsError; inside a larger document msgspec appends the path to its text, and `readable` reads it.
+        """
+        if isinstance(raw, str):
+            raw = {TAG_FIELD: raw}
+        if not isinstance(raw, dict) or not isinstance(raw.get(TAG_FIELD), str):
+            raise SettingsError(
+                f"expected a {self.kind} with a {TAG_FIELD!r} (one of {', '.join(self.names())}), got {raw!r}"
+            )
+        try:
+            return msgspec.convert(raw, self.get(raw[TAG_FIELD]), dec_hook=decode_hook)
+        except UnknownNameError as error:
+            raise SettingsError(f"{error} - at `$.{TAG_FIELD}`") from None
+        except msgspec.ValidationError as error:
+            # re-raised as a plain ValueError so that an enclosing decode adds its own part of the path
+            raise SettingsError(str(error)) from None
+
+    def _import_all(self) -> None:
+        package, self._package = self._package, None
+        if package is not None:
+            root = importlib.import_module(package)
+            for module in pkgutil.iter_modules(root.__path__):
+                importlib.import_module(f"{package}.{module.name}")
+        load, self._load = self._load, None
+        if load is not None:
+            load()
+
+
+def readable(error: Exception) -> tuple[str, str]:
+    """(path, message) of a decoding error: `("$.methods[1].optimizer.lr", "expected `float` > 0.0")`.
+
+    Registered structs are decoded one inside the other, so a text may end in several ``- at `$...` `` parts, innermost
+    first.
+    """
+    message, *inner_first = str(error).split(" - at `$")
+    path = "$" + "".join(part.rstrip("`") for part in reversed(inner_first))
+    return path, message[:1].lower() + message[1:]
+
+
+def decode_hook(kind: type, raw: Any) -> Any:
+    """msgspec's hook for fields whose type is the (non-struct) interface of a registered kind.
+
+    An interface class names its registry as `registry`: a field `optimizer: Optimizer` is decoded through
+    `Optimizer.registry`.
+    """
+    registry = getattr(kind, "registry", None)
+    if isinstance(registry, Registry):
+        return registry.decode(raw)
+    raise NotImplementedError(f"no decoder for {kind!r}")

@@ -1,0 +1,1 @@
+"""The laboratory: a Qt application over `nnopt`."""
