@@ -10,7 +10,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Iterator
 from functools import cache
-from typing import Annotated, Any, Generic, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Generic, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -22,15 +22,18 @@ TAG_FIELD = "name"
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=TAG_FIELD):
     """Base of everything that can be set: `class Momentum(Settings, frozen=True, tag="momentum")`.
 
-    Fields are annotated with `above`, `at_least`, `between` or `choice`; a value out of range is refused when the
-    struct is made, from Python as from JSON.
+    Ranges are written with `above`, `at_least`, `between`; a value outside its range, a fraction where a whole number
+    belongs, or a word that is not among a `Literal`'s is refused when the struct is made, from Python as from JSON.
 
-    Raises: SettingsError, naming the field, the range and what was given.
+    Raises: SettingsError, naming the field, what was expected and what was given.
     """
 
     def __post_init__(self) -> None:
-        for name, meta in _bounds(type(self)):
-            _check(type(self).__name__, name, getattr(self, name), meta)
+        for name, kind, meta in _checks(type(self)):
+            given = getattr(self, name)
+            expected = _refusal(given, kind, meta)
+            if expected:
+                raise SettingsError(f"{type(self).__name__}.{name}: expected {expected}, got {given!r}")
 
 
 def _meta(
@@ -70,15 +73,15 @@ def described(label: str | None = None, help: str | None = None, unit: str = "")
 
 
 @cache
-def _bounds(cls: type) -> tuple[tuple[str, msgspec.Meta], ...]:
-    hints = get_type_hints(cls, include_extras=True)
-    return tuple(
-        (name, meta)
-        for name, hint in hints.items()
-        if get_origin(hint) is Annotated
-        for meta in get_args(hint)[1:]
-        if isinstance(meta, msgspec.Meta) and _range_text(meta)
-    )
+def _checks(cls: type) -> tuple[tuple[str, Any, msgspec.Meta], ...]:
+    """(field, its type, its range) of all fields that can be checked one by one."""
+    checks = []
+    for name, hint in get_type_hints(cls, include_extras=True).items():
+        kind, *extras = get_args(hint) if get_origin(hint) is Annotated else (hint,)
+        meta = next((extra for extra in extras if isinstance(extra, msgspec.Meta)), msgspec.Meta())
+        if kind is int or get_origin(kind) is Literal or _range_text(meta):
+            checks.append((name, kind, meta))
+    return tuple(checks)
 
 
 def _range_text(meta: msgspec.Meta) -> str:
@@ -86,19 +89,23 @@ def _range_text(meta: msgspec.Meta) -> str:
     return " and ".join(f"{sign} {bound:g}" for bound, sign in parts if bound is not None)
 
 
-def _check(owner: str, name: str, value: Any, meta: msgspec.Meta) -> None:
-    if value is None:
-        return
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    inside = number and (
-        (meta.gt is None or value > meta.gt)
-        and (meta.ge is None or value >= meta.ge)
-        and (meta.lt is None or value < meta.lt)
-        and (meta.le is None or value <= meta.le)
-        and abs(value) != float("inf")
+def _refusal(given: Any, kind: Any, meta: msgspec.Meta) -> str:
+    """What was expected, or "" if `given` is that."""
+    if get_origin(kind) is Literal:
+        return "" if given in get_args(kind) else "one of " + ", ".join(map(repr, get_args(kind)))
+    if given is None and kind is not int and kind is not float:
+        return ""
+    whole = isinstance(given, int) and not isinstance(given, bool)
+    if not (whole if kind is int else whole or isinstance(given, float)):
+        return " ".join(filter(None, ("a whole number" if kind is int else "a number", _range_text(meta))))
+    inside = (
+        (meta.gt is None or given > meta.gt)
+        and (meta.ge is None or given >= meta.ge)
+        and (meta.lt is None or given < meta.lt)
+        and (meta.le is None or given <= meta.le)
+        and abs(given) != float("inf")
     )
-    if not inside:
-        raise SettingsError(f"{owner}.{name}: expected a number {_range_text(meta)}, got {value!r}")
+    return "" if inside else f"a number {_range_text(meta)}".rstrip()
 
 
 def replace(settings: Any, **changes: Any) -> Any:
@@ -157,7 +164,7 @@ class Registry(Generic[T]):
             raw = {TAG_FIELD: raw}
         if not isinstance(raw, dict) or not isinstance(raw.get(TAG_FIELD), str):
             raise SettingsError(
-                f"expected a {self.kind} with a {TAG_FIELD!r} (one of {', '.join(self.names())}), got {raw!r}"
+                f"expected one {self.kind} with its {TAG_FIELD!r} (one of {', '.join(self.names())}), got {raw!r}"
             )
         try:
             return msgspec.convert(raw, self.get(raw[TAG_FIELD]), dec_hook=decode_hook)

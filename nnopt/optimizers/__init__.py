@@ -1,0 +1,55 @@
+"""How the loss is minimized: one file per method (settings struct, pure `init` and `update`), schedules and batches.
+
+`get(name)` gives a method's class by its registry name; the classes are also attributes: `nnopt.optimizers.Newton`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from nnopt.optimizers.base import Local, Optimizer, Slots, Update
+
+if TYPE_CHECKING:
+    from nnopt.optimizers.adagrad import Adagrad as Adagrad
+    from nnopt.optimizers.adam import Adam as Adam
+    from nnopt.optimizers.damped_newton import DampedNewton as DampedNewton
+    from nnopt.optimizers.momentum import Momentum as Momentum
+    from nnopt.optimizers.nesterov import Nesterov as Nesterov
+    from nnopt.optimizers.newton import Newton as Newton
+    from nnopt.optimizers.rmsprop import RMSprop as RMSprop
+    from nnopt.optimizers.sgd import SGD as SGD
+
+
+def get(name: str) -> type[Any]:
+    """The class of the method called `name` in specs ("adam" -> Adam).
+
+    >>> get("momentum")(lr=0.05)
+    Momentum(lr=0.05, beta=0.9)
+
+    Raises: UnknownNameError, with the nearest known name.
+    """
+    return Optimizer.registry.get(name)  # type: ignore[no-any-return]
+
+
+def names() -> list[str]:
+    """Registry names of all methods."""
+    return Optimizer.registry.names()
+
+
+def _classes() -> dict[str, type[Any]]:
+    return {member.__name__: member for member in Optimizer.registry}
+
+
+def __getattr__(name: str) -> Any:
+    if not name.startswith("_"):
+        classes = _classes()
+        if name in classes:
+            return classes[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *_classes()})
+
+
+__all__ = ["Local", "Optimizer", "Slots", "Update", "get", "names"]

@@ -16,10 +16,13 @@ from nnopt.errors import UnsupportedError
 from nnopt.settings import Registry, Settings
 
 Vector: TypeAlias = npt.NDArray[np.float64]
+Matrix: TypeAlias = npt.NDArray[np.float64]
+Rows: TypeAlias = npt.NDArray[np.intp]
 
 
 class Slots(msgspec.Struct, frozen=True, gc=False):
-    """What a method remembers between steps; fields are float64 arrays (P,) or floats, so that a state packs flat."""
+    """What a method remembers between steps; fields are float64 arrays of fixed shape, or floats, so that a state
+    packs flat into one row of numbers and comes back bit for bit."""
 
 
 class Update(msgspec.Struct, frozen=True, gc=False):
@@ -36,53 +39,76 @@ class Local:
     """The loss of this step's batch around theta: value and gradient are known, curvature is computed when asked for.
 
     objective: anything with `value_and_gradient`; theta (P,); value: float; gradient (P,); rows: indices of the
-    batch's examples, or None for all (and for objectives without examples).
+    batch's examples, or None for all (and for objectives without examples). Valid during the update it is given to.
     """
 
-    __slots__ = ("gradient", "objective", "rows", "theta", "value")
+    __slots__ = ("_of_batch", "gradient", "objective", "rows", "theta", "value")
 
-    def __init__(
-        self, objective: Any, theta: Vector, value: float, gradient: Vector, rows: npt.NDArray[np.intp] | None = None
-    ) -> None:
+    def __init__(self, objective: Any, theta: Vector, value: float, gradient: Vector, rows: Rows | None = None) -> None:
         self.objective = objective
         self.theta = theta
         self.value = value
         self.gradient = gradient
         self.rows = rows
+        self._of_batch: Any = None
 
-    def _batch(self) -> Any:
-        return self.objective if self.rows is None else self.objective.batch(self.rows)
+    def take(self, rows: Rows) -> None:
+        """Look at other examples from now on (the run's own loop does, instead of making a new one per step)."""
+        self.rows = rows
+        self._of_batch = None
 
-    def _ask(self, name: str) -> Any:
-        method = getattr(self._batch(), name, None)
-        if method is None:
-            raise UnsupportedError(f"this method needs `{name}`, and {type(self.objective).__name__} does not have it")
-        return method
+    @property
+    def batch(self) -> Any:
+        """The objective on this step's examples only (the objective itself for a full batch)."""
+        if self._of_batch is None:
+            self._of_batch = self.objective if self.rows is None else self.objective.batch(self.rows)
+        return self._of_batch
 
     def value_at(self, theta: Vector) -> float:
         """Loss of the same batch elsewhere."""
-        return float(self._batch().value(theta))
+        return float(self.batch.value(theta))
 
     def value_and_gradient_at(self, theta: Vector) -> tuple[float, Vector]:
         """Loss and gradient of the same batch elsewhere."""
-        value, gradient = self._batch().value_and_gradient(theta)
+        value, gradient = self.batch.value_and_gradient(theta)
         return float(value), gradient
 
-    def hessian(self) -> Vector:
-        """(P, P). Raises UnsupportedError if the objective has no Hessian."""
-        return self._ask("hessian")(self.theta)  # type: ignore[no-any-return]
+    def hessian(self) -> Matrix:
+        """(P, P); from P Hessian-vector products where the objective has only those.
+
+        Raises: UnsupportedError if the objective has neither.
+        """
+        exact = getattr(self.batch, "hessian", None)
+        if exact is not None:
+            return np.asarray(exact(self.theta), dtype=np.float64)
+        product = self._ask("hvp", "a Hessian (`hessian` or `hvp`)")
+        columns = np.array([product(self.theta, axis) for axis in np.eye(self.theta.size)])
+        return np.asarray((columns + columns.T) / 2, dtype=np.float64)
 
     def hvp(self, v: Vector) -> Vector:
         """Hessian times v (P,)."""
-        return self._ask("hvp")(self.theta, v)  # type: ignore[no-any-return]
+        product = getattr(self.batch, "hvp", None)
+        if product is not None:
+            return np.asarray(product(self.theta, v), dtype=np.float64)
+        exact = self._ask("hessian", "Hessian-vector products (`hvp` or `hessian`)")
+        return np.asarray(exact(self.theta) @ v, dtype=np.float64)
 
-    def gauss_newton(self) -> Vector:
+    def gauss_newton(self) -> Matrix:
         """(P, P). Raises UnsupportedError for objectives that are not sums of losses of a network."""
-        return self._ask("gauss_newton")(self.theta)  # type: ignore[no-any-return]
+        exact = self._ask("gauss_newton", "the Gauss-Newton matrix (`gauss_newton`)")
+        return np.asarray(exact(self.theta), dtype=np.float64)
+
+    def _ask(self, name: str, what: str) -> Any:
+        method = getattr(self.batch, name, None)
+        if method is None:
+            raise UnsupportedError(f"this method needs {what}, and {type(self.objective).__name__} does not have it")
+        return method
 
 
 class Optimizer:
     """Interface of every method; the field type `Optimizer` is decoded through `registry`."""
+
+    __slots__ = ()
 
     registry: ClassVar[Registry[Any]] = Registry("optimizer", package="nnopt.optimizers")
     #: "gradient", or "hessian" for methods that need curvature
@@ -92,7 +118,7 @@ class Optimizer:
         """Slots at step 0."""
         raise NotImplementedError
 
-    def update(self, local: Local, slots: Slots, lr: float) -> Update:
+    def update(self, local: Local, slots: Any, lr: float) -> Update:
         """The step from local.theta. lr: the learning rate of this step (base rate times the schedule's factor); for
         curvature methods the factor itself."""
         raise NotImplementedError
@@ -103,4 +129,4 @@ def register(cls: Any) -> Any:
     return Optimizer.registry.register(cls)
 
 
-__all__ = ["Local", "Optimizer", "Settings", "Slots", "Update", "Vector", "register"]
+__all__ = ["Local", "Matrix", "Optimizer", "Rows", "Settings", "Slots", "Update", "Vector", "register"]

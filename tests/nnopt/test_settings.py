@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 import pytest
@@ -64,7 +64,7 @@ def test_a_bare_name_stands_for_the_defaults():
         ('{"colours": [{"name": "grey"}, {"name": "gray"}]}', "$.colours[1].name", "did you mean 'grey'"),
         ('{"colours": [{"name": "glow", "around": {"name": "grey", "light": -1}}]}', "$.colours[0].around.light", ">="),
         ('{"colours": [{"name": "grey", "lihgt": 0.5}]}', "$.colours[0]", "lihgt"),
-        ('{"colours": [3]}', "$.colours[0]", "expected a colour"),
+        ('{"colours": [3]}', "$.colours[0]", "expected one colour"),
         ('{"colour": []}', "$", "unknown field"),
     ],
 )
@@ -87,3 +87,18 @@ def test_one_name_cannot_mean_two_things():
 
     with pytest.raises(SettingsError, match="registered twice"):
         Colour.registry.register(Other)
+
+
+def test_whole_numbers_and_words_are_checked_from_python_too():
+    class Brush(Settings, frozen=True, tag="brush"):
+        hairs: int = 3
+        tip: Literal["round", "flat"] = "round"
+
+    assert Brush(hairs=4, tip="flat").tip == "flat"
+    for bad in (2.5, True, "3"):
+        with pytest.raises(SettingsError, match=r"Brush\.hairs: expected a whole number, got"):
+            Brush(hairs=bad)
+    with pytest.raises(SettingsError, match=r"Grey\.layers: expected a whole number >= 1, got 1\.5"):
+        Grey(layers=1.5)
+    with pytest.raises(SettingsError, match=r"Brush\.tip: expected one of 'round', 'flat', got 'square'"):
+        Brush(tip="square")

@@ -1,0 +1,216 @@
+"""Curvature at a point: eigenpairs of the Hessian, their signs, and what they make of gradient and Newton steps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from nnopt.analysis.lanczos import eigenpairs
+from nnopt.analysis.taylor import FLAT, hessian_products
+from nnopt.errors import ShapeError
+from nnopt.optimizers.linear import solve_symmetric
+
+Array: TypeAlias = npt.NDArray[np.float64]
+
+#: up to this many parameters all eigenpairs are computed, above it the extreme ones
+MOST_PARAMETERS = 600
+#: so many of the largest and of the smallest
+EXTREME = 6
+#: Hessian-vector products that are made for them, at most, and what of their length may be missing
+LANCZOS = 120
+PRECISE = 1e-6
+
+
+class Inertia(NamedTuple):
+    """How many eigenvalues are positive, zero (in size at most a tolerance times the largest one's) and negative."""
+
+    positive: int
+    zero: int
+    negative: int
+
+
+@dataclass(frozen=True, eq=False)
+class Spectrum:
+    """Eigenpairs of a symmetric matrix. values (K,): curvatures, descending. vectors (P, K): unit eigenvectors as
+    columns. complete: whether these are all of them; if not, they are the largest and the smallest ones.
+
+    >>> found = spectrum([[2.0, 0.0], [0.0, -1.0]])
+    >>> found.values, found.inertia
+    (array([ 2., -1.]), Inertia(positive=1, zero=0, negative=1))
+    >>> found.verdict
+    'indefinite: 1 of 2 curvatures is negative, a saddle'
+    """
+
+    values: Array
+    vectors: Array
+    complete: bool = True
+
+    @property
+    def inertia(self) -> Inertia:
+        """Signs of the known curvatures; zero: at most 1e-12 of the largest in size."""
+        return self.inertia_within(FLAT)
+
+    def inertia_within(self, tolerance: float) -> Inertia:
+        """Signs of the known curvatures; zero: |lambda| <= tolerance * max |lambda|. NaN values are in no class."""
+        zero = np.abs(self.values) <= tolerance * np.max(np.abs(self.values), initial=0.0)
+        positive = int(np.count_nonzero((self.values > 0) & ~zero))
+        negative = int(np.count_nonzero((self.values < 0) & ~zero))
+        return Inertia(positive, int(np.count_nonzero(zero)), negative)
+
+    @property
+    def verdict(self) -> str:
+        """Definiteness in words, with the reason: "positive definite: all 3 curvatures are positive, condition number
+        12, a bowl". Zero is what is at most 1e-12 of the largest curvature in size. An incomplete spectrum is judged by
+        its ends, and says so."""
+        if not np.isfinite(self.values).all():
+            return "unknown: the Hessian is not finite"
+        positive, zero, negative = self.inertia
+        count, known = len(self.values), "" if self.complete else " known"
+        if positive and negative:
+            return f"indefinite: {_of(negative, count, known, 'negative')}, a saddle"
+        if not positive and not negative:
+            return f"zero: {_of(zero, count, known, 'zero')}, a plain"
+        sign, one = ("positive", positive) if positive else ("negative", negative)
+        shape = "dome" if negative else "valley" if zero else "bowl"
+        if zero:
+            return f"{sign} semidefinite: {_of(zero, count, known, 'zero')}, a {shape}"
+        size = f"condition number {self.condition:.4g}, " if positive else ""
+        return f"{sign} definite: {_of(one, count, known, sign)}, {size}a {shape}"
+
+    @property
+    def largest(self) -> float:
+        """lambda_max, the sharpness."""
+        return float(self.values[0])
+
+    @property
+    def smallest(self) -> float:
+        """lambda_min."""
+        return float(self.values[-1])
+
+    @property
+    def stable_rate(self) -> float:
+        """2 / lambda_max: gradient descent is stable on this quadratic below it; infinity without upward curvature."""
+        return 2.0 / self.largest if self.largest > 0 else float("inf")
+
+    @property
+    def condition(self) -> float:
+        """lambda_max / lambda_min of a positive definite matrix; infinity for a singular one, NaN for others."""
+        if self.smallest > FLAT * self.largest:
+            return self.largest / self.smallest
+        return float("nan") if self.inertia.negative else float("inf")
+
+    @property
+    def kind(self) -> str:
+        """What the quadratic model is: "bowl", "valley" (some curvature zero), "saddle", "dome", "flat"."""
+        positive, zero, negative = self.inertia
+        if positive and negative:
+            return "saddle"
+        if not positive and not negative:
+            return "flat"
+        return "dome" if negative else "valley" if zero else "bowl"
+
+    def components(self, vector: npt.ArrayLike) -> Array:
+        """v_k . vector for each eigenvector, (K,)."""
+        return np.asarray(self.vectors.T @ np.asarray(vector, dtype=np.float64))
+
+    def gradient_step(self, gradient: npt.ArrayLike, rate: float) -> Array:
+        """-rate (v_k . g): the gradient step along each eigenvector, (K,)."""
+        return -rate * self.components(gradient)
+
+    def newton_step(self, gradient: npt.ArrayLike, damping: float = 0.0) -> Array:
+        """-(v_k . g) / (lambda_k + damping): the (damped) Newton step along each eigenvector, (K,); zero where the
+        divisor is zero."""
+        divisor = self.values + damping
+        scale = float(np.max(np.abs(self.values), initial=0.0)) + abs(damping)
+        usable = np.abs(divisor) > FLAT * scale
+        step = np.zeros_like(divisor)
+        return np.asarray(np.divide(-self.components(gradient), divisor, out=step, where=usable))
+
+
+def _of(part: int, count: int, known: str, sign: str) -> str:
+    """ "3 of 7 curvatures are negative", "all 7 known curvatures are positive"."""
+    if part == count:
+        every = {1: f"the{known} curvature is", 2: f"both{known} curvatures are"}
+        return f"{every.get(count, f'all {count}{known} curvatures are')} {sign}"
+    return f"{part} of {count}{known} curvatures {'is' if part == 1 else 'are'} {sign}"
+
+
+def spectrum(hessian: npt.ArrayLike) -> Spectrum:
+    """All eigenpairs of a symmetric matrix (P, P); NaN ones if it is not finite. Raises ShapeError."""
+    h = np.asarray(hessian, dtype=np.float64)
+    if h.ndim != 2 or h.shape[0] != h.shape[1]:
+        raise ShapeError(f"hessian: expected shape (P, P), got {h.shape}")
+    if not np.isfinite(h).all():
+        return Spectrum(np.full(len(h), np.nan), np.eye(len(h)))
+    values, vectors = np.linalg.eigh(h)
+    return Spectrum(values[::-1], vectors[:, ::-1])
+
+
+def extreme_spectrum(objective: Any, theta: Array, count: int = EXTREME) -> Spectrum:
+    """The `count` largest and `count` smallest eigenpairs of the Hessian at theta (P,), from Hessian-vector products
+    alone (lanczos.py): for more parameters than a whole Hessian is made for.
+
+    At most max(120, 4 count) products; the ends of a spectrum are found first, so they are accurate, and the inner ones
+    of those returned are approximate where eigenvalues lie densely. All of them where that is no more work.
+    """
+    most = max(LANCZOS, 4 * count)
+    if theta.size <= most:
+        return spectrum(hessian_of(objective, theta))
+    found = eigenpairs(objective, theta, count, count, tolerance=PRECISE, most=most)
+    return Spectrum(found.values, found.vectors, complete=False)
+
+
+def hessian_of(objective: Any, theta: Array) -> Array:
+    """The Hessian (P, P) at theta (P,): the objective's own, or from Hessian-vector products."""
+    with np.errstate(all="ignore"):
+        if hasattr(objective, "hessian"):
+            return np.asarray(objective.hessian(theta))
+        h = hessian_products(objective, theta, np.eye(theta.size))
+    return 0.5 * (h + h.T)
+
+
+def spectrum_at(objective: Any, theta: Array, most: int = MOST_PARAMETERS) -> Spectrum:
+    """The Hessian's spectrum at theta (P,): complete up to `most` parameters, its two ends above."""
+    if theta.size <= most:
+        return spectrum(hessian_of(objective, theta))
+    return extreme_spectrum(objective, theta)
+
+
+def newton_step(hessian: Array, gradient: Array, damping: float = 0.0) -> tuple[Array, str]:
+    """s (P,) with (H + damping I) s = -g, and what must be said about it.
+
+    Whatever the signs of the curvatures: with g . s > 0 the step goes uphill, and the note says so. A singular
+    matrix gives the least-norm step, and the note says that.
+    """
+    matrix = hessian if damping == 0.0 else hessian + damping * np.eye(len(hessian))
+    step, singular = solve_symmetric(matrix, -gradient)
+    notes = []
+    if float(gradient @ step) > 0.0:
+        notes.append("the Newton step goes uphill")
+    if singular:
+        notes.append("the Hessian is singular: least-norm step")
+    return step, "; ".join(notes)
+
+
+def newton_step_at(objective: Any, theta: Array, gradient: Array, damping: float = 0.0) -> tuple[Array, str]:
+    """`newton_step` at theta (P,): a direct solve up to 600 parameters, MINRES on Hessian-vector products above
+    (Paige, Saunders 1975; also for indefinite Hessians), and the note says how exactly it was solved."""
+    if theta.size <= MOST_PARAMETERS:
+        return newton_step(hessian_of(objective, theta), gradient, damping)
+    from scipy.sparse.linalg import LinearOperator, minres
+
+    def product(v: Array) -> Array:
+        flat = v.ravel()
+        return np.asarray(hessian_products(objective, theta, flat[None])[0] + damping * flat)
+
+    operator = LinearOperator((theta.size, theta.size), matvec=product, dtype=np.float64)
+    step, _ = minres(operator, -gradient, rtol=1e-6, maxiter=200)
+    length = float(np.linalg.norm(gradient))
+    left = float(np.linalg.norm(product(step) + gradient)) / length if length > 0 else 0.0
+    notes = ["the Newton step goes uphill"] if float(gradient @ step) > 0.0 else []
+    if left > 1e-3:
+        notes.append(f"the Newton step is approximate: residual {100 * left:.2g} % of the gradient")
+    return step, "; ".join(notes)

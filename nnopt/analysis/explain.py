@@ -1,0 +1,248 @@
+"""One step explained: everything that a lecturer writes on the board about it, computed when it is asked for.
+
+`explain(history, step)` replays the update that leaves a step. It changes nothing and costs the run nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from nnopt.analysis.curvature import MOST_PARAMETERS, Spectrum, newton_step_at, spectrum_at
+from nnopt.analysis.taylor import hessian_products
+
+Array: TypeAlias = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Explanation:
+    """The update from `step` to step + 1. Losses and curvature are those of this step's batch.
+
+    rows: indices of the batch's examples, None for all. loss, gradient (P,), learning_rate: at the step (for curvature
+    methods the rate is the factor on the step). taken (P,): the step made; after: the loss where it lands.
+    slots, slots_after: the method's memory. note, detail: what the method says itself.
+
+    spectrum: of the Hessian, complete up to 600 parameters, its ends above; None where the objective has no curvature.
+    gradient_step (P,): -rate g, with `rate` the learning rate of a gradient method (1 / lambda_max, the largest that
+    never overshoots, for a curvature method). newton_step (P,): (H + damping I) s = -g, with its newton_note; None
+    without curvature. newton_after: the loss where it would land.
+
+    predicted: change of the loss that the quadratic model promises for the step taken, g . s + s . H s / 2; slope: its
+    first term. actual: the change that happened.
+    """
+
+    step: int
+    method: str
+    rows: npt.NDArray[np.intp] | None
+    theta: Array
+    loss: float
+    gradient: Array
+    learning_rate: float
+    taken: Array
+    after: float
+    slots: Any
+    slots_after: Any
+    note: str
+    detail: dict[str, float]
+    spectrum: Spectrum | None
+    rate: float
+    gradient_step: Array
+    damping: float
+    newton_step: Array | None
+    newton_note: str
+    newton_after: float
+    slope: float
+    predicted: float
+    sentences: tuple[str, ...] = ()
+
+    @property
+    def gradient_norm(self) -> float:
+        """|g|."""
+        return float(np.linalg.norm(self.gradient))
+
+    @property
+    def actual(self) -> float:
+        """Change of the batch's loss that the step made."""
+        return self.after - self.loss
+
+    @property
+    def uphill(self) -> bool:
+        """Whether the step taken points uphill: g . s > 0."""
+        return self.slope > 0.0
+
+    @property
+    def rises(self) -> bool:
+        """Whether the loss is higher after the step."""
+        return bool(self.after > self.loss)
+
+    @property
+    def newton_uphill(self) -> bool:
+        """Whether the Newton step points uphill."""
+        return self.newton_step is not None and float(self.gradient @ self.newton_step) > 0.0
+
+    @property
+    def stable_rate(self) -> float:
+        """2 / lambda_max; NaN where curvature is not known."""
+        return self.spectrum.stable_rate if self.spectrum is not None else float("nan")
+
+    @property
+    def along(self) -> tuple[Array, Array, Array]:
+        """(gradient g, gradient step, Newton step) along the eigenvectors of `spectrum`, each (K,), steepest first."""
+        if self.spectrum is None:
+            return np.empty(0), np.empty(0), np.empty(0)
+        newton = np.zeros_like(self.gradient) if self.newton_step is None else self.newton_step
+        parts = (self.spectrum.components(v) for v in (self.gradient, self.gradient_step, newton))
+        return next(parts), next(parts), next(parts)
+
+
+def explain(history: Any, step: int, damping: float | None = None) -> Explanation:
+    """The update that leaves `step` of a run; of the newest step, the one that would come next. Pure.
+
+    damping: of the Newton step that is compared; by default that of a method that has one (damped_newton), else 0.
+
+    Raises: SettingsError if the step is not in the history, and what the objective raises.
+    """
+    state = history.seek(step)
+    stage = history.stage_at(step)
+    local = stage.local(state)
+    rate = stage.learning_rate(step)
+    with np.errstate(all="ignore"):
+        update = stage.optimizer.update(local, state.slots, rate)
+        objective = stage.objective if local.rows is None else stage.objective.batch(local.rows)
+        after = float(objective.value(state.theta + update.step))
+        slope = float(local.gradient @ update.step)
+        bend = float(update.step @ hessian_products(objective, state.theta, update.step[None])[0])
+        detail = dict(update.detail or {})
+        used = detail.get("damping", 0.0) if damping is None else damping
+        spectrum, newton, newton_note = _curvature(objective, state.theta, local.gradient, used)
+        newton_after = float("nan") if newton is None else float(objective.value(state.theta + newton))
+    curved = stage.optimizer.needs == "hessian"
+    gradient_rate = rate
+    if curved:
+        gradient_rate = 1.0 / spectrum.largest if spectrum is not None and spectrum.largest > 0 else 1.0
+    facts = Explanation(
+        step=step,
+        method=str(type(stage.optimizer).__struct_config__.tag),
+        rows=local.rows,
+        theta=state.theta,
+        loss=float(local.value),
+        gradient=local.gradient,
+        learning_rate=rate,
+        taken=update.step,
+        after=after,
+        slots=state.slots,
+        slots_after=update.slots,
+        note=update.note,
+        detail=detail,
+        spectrum=spectrum,
+        rate=gradient_rate,
+        gradient_step=-gradient_rate * local.gradient,
+        damping=used,
+        newton_step=newton,
+        newton_note=newton_note,
+        newton_after=newton_after,
+        slope=slope,
+        predicted=slope + 0.5 * bend,
+    )
+    return replace(facts, sentences=tuple(_sentences(facts, curved)))
+
+
+def _curvature(
+    objective: Any, theta: Array, gradient: Array, damping: float
+) -> tuple[Spectrum | None, Array | None, str]:
+    """Spectrum, (damped) Newton step and its note; (None, None, why) for an objective without curvature."""
+    if not (hasattr(objective, "hessian") or hasattr(objective, "hvp") or hasattr(objective, "hvps")):
+        return None, None, f"{type(objective).__name__} has neither hessian nor hvp"
+    if not np.isfinite(gradient).all():
+        return None, None, "the gradient is not finite"
+    spectrum = spectrum_at(objective, theta, MOST_PARAMETERS)
+    newton, note = newton_step_at(objective, theta, gradient, damping)
+    return spectrum, newton, note
+
+
+def _sentences(facts: Explanation, curved: bool) -> list[str]:
+    """What is worth saying, most important first, in plain words with numbers."""
+    said: list[str] = []
+    signs = _signs(facts.spectrum)
+    change = "from {} to {}".format(*apart(facts.loss, facts.after))
+    if not np.isfinite(facts.after):
+        said.append(
+            f"The step leads to a loss that is not finite (it was {number(facts.loss)}): the run diverges here."
+        )
+    elif not facts.taken.any():
+        said.append("The step is zero: theta stays where it is.")
+    elif facts.after == facts.loss:
+        said.append(f"The loss stays at {number(facts.loss)}: the step is too small to change it.")
+    elif facts.uphill:
+        moved = "rises" if facts.rises else "falls all the same"
+        said.append(f"The step goes uphill: the loss {moved} {change}{_because(signs) if curved else _carried(facts)}.")
+    elif facts.rises:
+        said.append(f"The step points downhill but goes too far: the loss rises {change}{_too_long(facts, curved)}.")
+    else:
+        said.append(f"The loss falls {change}.")
+    if np.isfinite(facts.predicted) and np.isfinite(facts.actual) and facts.taken.any():
+        said.append(
+            f"The quadratic model predicted a change of {number(facts.predicted)}; it was {number(facts.actual)}."
+        )
+    if not curved and facts.newton_uphill:
+        said.append(f"The Newton step would go uphill{_because(signs)}.")
+    elif not curved and signs and facts.spectrum is not None and facts.spectrum.inertia.negative:
+        said.append(f"{signs[0].upper()}{signs[1:]}.")
+    if not curved and facts.spectrum is not None and np.isfinite(facts.stable_rate):
+        side = "below" if facts.learning_rate < facts.stable_rate else "above"
+        said.append(
+            f"The learning rate {number(facts.learning_rate)} is {side} 2/λ = {number(facts.stable_rate)}, "
+            "the limit of plain gradient descent on this quadratic."
+        )
+    said += [f"{note[0].upper()}{note[1:]}." for note in facts.note.split("; ") if note and "uphill" not in note]
+    return said
+
+
+def _signs(spectrum: Spectrum | None) -> str:
+    """ "3 of 7 curvatures are negative", or "" where none is known."""
+    if spectrum is None or not np.isfinite(spectrum.values).all():
+        return ""
+    negative, known = spectrum.inertia.negative, len(spectrum.values)
+    if not spectrum.complete:
+        return f"the smallest curvature is {number(spectrum.smallest)}, negative" if negative else ""
+    if negative == known:
+        every = {1: "the curvature is", 2: "both curvatures are"}
+        return f"{every.get(known, f'all {known} curvatures are')} negative"
+    verb = "is" if negative == 1 else "are"
+    return f"{negative} of {known} curvatures {verb} negative" if negative else ""
+
+
+def _because(signs: str) -> str:
+    return f", because {signs}: where curvature is negative, Newton's method goes towards the top" if signs else ""
+
+
+def _carried(facts: Explanation) -> str:
+    """Why a gradient method's step may point uphill."""
+    return ", carried on by the method's memory of earlier gradients" if len(facts.slots.__struct_fields__) else ""
+
+
+def _too_long(facts: Explanation, curved: bool) -> str:
+    if curved or facts.spectrum is None:
+        return ""
+    if facts.learning_rate > facts.stable_rate:
+        return f"; the learning rate {number(facts.learning_rate)} is above 2/λ = {number(facts.stable_rate)}"
+    return ""
+
+
+def number(x: float, digits: int = 4) -> str:
+    """A number as the board shows it: significant digits, a true minus sign."""
+    if not np.isfinite(x):
+        return "not finite"
+    return f"{x:.{digits}g}".replace("-", "−")
+
+
+def apart(a: float, b: float) -> tuple[str, str]:
+    """Two numbers with so many digits that they differ as they are written, if they differ at all."""
+    for digits in range(4, 17):
+        first, second = number(a, digits), number(b, digits)
+        if first != second:
+            break
+    return first, second

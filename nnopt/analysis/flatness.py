@@ -1,0 +1,335 @@
+"""Where a noisy curve is flat: its scale, its noise at every width, and the stretches without drift or steps.
+
+Works on a curve of at most a few thousand points (the bins of `PlateauDetector`); everything is vectorised over it.
+A change is looked for with the difference of neighbouring means, narrow windows first (narrowest over threshold:
+Baranowski, Chen, Fryzlewicz 2019), so that a steep drop is not smeared over the wide windows that shallow ones need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import median_filter
+
+from nnopt.analysis.drops import drop_places
+
+Array: TypeAlias = npt.NDArray[np.float64]
+
+#: change between the halves of a window that is still flat, as a fraction of the scale
+DRIFT = 0.008
+#: stricter views, as fractions of that
+STRICTER = (0.25, 0.06)
+#: the same, in standard errors of the noise
+SIGNIFICANT = 5.0
+#: a drop between two flat stretches is at least this fraction of the scale
+LEAST_DROP = 0.006
+#: spikes up to this fraction of the curve are left out
+SPIKE = 0.02
+#: half-width of the widest window, as a fraction of the curve
+WIDEST = 0.025
+#: shortest flat core that counts, as a fraction of the curve; what is flat around it is added afterwards
+CORE = 0.0125
+#: a drop inside a flat stretch is so many times steeper than what it lies between
+STEEPER = 4.0
+#: a drop is taken as it is seen if it covers this fraction of the difference of levels
+MOSTLY = 0.7
+#: so many neighbouring drops are fitted at once at most
+TOGETHER = 3
+
+
+#: larger values, in units of the scale, are cut off
+BEYOND = 1e60
+
+
+@dataclass(frozen=True)
+class Flat:
+    """A flat stretch of a curve, in points: start .. stop, its mean, and whether the curve is lower afterwards."""
+
+    start: float
+    stop: float
+    level: float
+    escaped: bool = False
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Standard deviation of the curve around its course.
+
+    local: of one point, at every place (n,). slow: what means of 1, 2, 4, ... points have in addition, because noise
+    that is correlated averages out more slowly than 1 / sqrt(m).
+    """
+
+    local: Array
+    slow: tuple[float, ...]
+
+    def of_mean(self, m: int, at: Any = slice(None)) -> Any:
+        """Standard deviation of the mean of m points, at places `at`."""
+        level = min(m.bit_length(), len(self.slow)) - 1
+        return np.sqrt((self.local[at] ** 2 + self.slow[level] ** 2 * (1 << level)) / m)
+
+
+def flat_stretches(curve: Array, shortest: float) -> list[Flat]:
+    """All flat stretches of curve (n,) longer than `shortest` points, in order."""
+    n = len(curve)
+    smooth = median_filter(curve, 2 * round(SPIKE * n) + 1, mode="nearest")
+    scale = largest_descent(smooth)
+    if scale <= 1e-13 * float(np.median(np.abs(smooth))):
+        return [Flat(0, n, float(np.mean(smooth)))] if n > shortest else []
+    # in units of the scale; an explosion is kept within what can be squared
+    with np.errstate(over="ignore"):
+        curve, smooth = (np.clip(c / scale, -BEYOND, BEYOND) for c in (curve, smooth))
+    noise = measure_noise(curve)
+    curve = np.where(np.abs(curve - smooth) > 0.03 + 6.0 * noise.local, smooth, curve)
+    flats = _with_ends(curve, _merged(curve, _refined(curve, noise), noise, shortest), noise)
+    flats = _to_the_borders(curve, flats, noise)
+    drop = LEAST_DROP + SIGNIFICANT * float(np.median(noise.of_mean(max(1, n // 100))))
+    lowest = np.minimum.accumulate(_running_mean(curve, max(1, n // 200))[::-1])[::-1]
+    return [
+        Flat(
+            flat.start,
+            flat.stop,
+            flat.level * scale,
+            escaped=flat.stop < n and bool(lowest[min(round(flat.stop), n - 1)] < flat.level - drop),
+        )
+        for flat in flats
+        if flat.stop - flat.start > shortest
+    ]
+
+
+def largest_descent(curve: Array) -> float:
+    """The scale of a run: the most that it falls from an earlier to a later point; for a curve that only rises, its
+    range."""
+    descent = float(np.max(np.maximum.accumulate(curve) - curve))
+    return descent if descent > 0.0 else float(np.ptp(curve))
+
+
+def measure_noise(curve: Array) -> Noise:
+    """From fourth differences of means of 1, 2, 4, ... points, which no smooth course contributes to."""
+    n = len(curve)
+    sums = np.concatenate([[0.0], np.cumsum(curve)])
+    local = np.zeros(n)
+    slow: list[float] = [0.0]
+    single = 0.0
+    m = 1
+    while (m == 1 or m <= n // 80) and n >= 5 * m:
+        means = (sums[m:] - sums[:-m]) / m
+        size = len(means) - 4 * m
+        fourth = np.abs(
+            means[:size] - 4 * means[m : m + size] + 6 * means[2 * m : 2 * m + size] - 4 * means[3 * m : 3 * m + size]
+            + means[4 * m :]
+        ) / (0.6745 * np.sqrt(70.0))  # fmt: skip
+        spread = float(np.quantile(fourth, 0.25)) * 0.6745 / 0.3186
+        if m == 1:
+            single = spread
+            rough = median_filter(fourth, 2 * max(5, size // 16) + 1, mode="reflect")
+            local[2 : 2 + size] = rough
+            local[:2], local[2 + size :] = rough[0], rough[-1]
+        else:
+            slow.append(float(np.sqrt(max(0.0, spread**2 - single**2 / m))))
+        m *= 2
+    # beyond the widest means that can be measured: correlations that still grow go on growing, ever less
+    growth = min(2.0, 2.0 * slow[-1] ** 2 / slow[-2] ** 2) if len(slow) > 2 and slow[-2] > 0.0 else 1.0
+    for _ in range(4):
+        growth = 1.0 + 0.7 * max(0.0, growth - 1.0)
+        slow.append(slow[-1] * float(np.sqrt(growth / 2.0)))
+    return Noise(local, tuple(slow))
+
+
+def _refined(curve: Array, noise: Noise) -> list[Flat]:
+    """Flat cores of the curve: those that a stricter view finds inside them if steps lie between these; that is how
+    small drops are seen beside large ones."""
+    windows = _windows(curve, noise)
+    flats = _cores(curve, windows, DRIFT)
+    for finer in STRICTER:
+        inner = _cores(curve, windows, finer * DRIFT)
+        groups = []
+        for flat in flats:
+            group: list[Flat] = []
+            for part in inner:
+                if part.start >= flat.start and part.stop <= flat.stop:
+                    if group and not _is_step(curve, group[-1], part):
+                        part = _stretch(curve, group.pop().start, part.stop)
+                    group.append(part)
+            groups.append(group or [flat])
+        for before, after in pairwise(range(len(flats))):
+            a, b = groups[before][-1], groups[after][0]
+            seen = _level(curve, flats[before].stop) - _level(curve, flats[after].start)
+            if abs(seen) > MOSTLY * abs(a.level - b.level):
+                groups[before][-1] = _stretch(curve, a.start, flats[before].stop)
+                groups[after][0] = _stretch(curve, flats[after].start, b.stop)
+        if groups:
+            groups[0][0] = _stretch(curve, flats[0].start, groups[0][0].stop)
+            groups[-1][-1] = _stretch(curve, groups[-1][-1].start, flats[-1].stop)
+        flats = [flat for group in groups for flat in group]
+    return flats
+
+
+def _stretch(curve: Array, start: float, stop: float) -> Flat:
+    return Flat(start, stop, float(np.mean(curve[round(start) : round(stop)])))
+
+
+def _level(curve: Array, place: float) -> float:
+    few = max(1, len(curve) // 400)
+    return float(np.mean(curve[max(0, int(place) - few) : int(place) + few]))
+
+
+def _is_step(curve: Array, a: Flat, b: Flat) -> bool:
+    """Whether the curve changes between a and b, and is much steeper there than on them: otherwise all of it is one
+    slow drift."""
+    change = abs(a.level - b.level)
+    if change < LEAST_DROP or b.start <= a.stop:
+        return False
+    drift = 0.0
+    for flat in (a, b):
+        half = int(flat.stop - flat.start) // 2
+        if half:
+            middle = int(flat.start) + half
+            between = float(np.mean(curve[middle - half : middle]) - np.mean(curve[middle : middle + half]))
+            drift = max(drift, abs(between) / half)
+    return change > STEEPER * drift * (b.start - a.stop)
+
+
+@dataclass(frozen=True)
+class Windows:
+    """Differences of the means left and right of every place, for one half-width m, beyond what noise explains.
+
+    excess[i]: of place m + i; minus infinity where the change is at the border of the window, not in its middle.
+    """
+
+    m: int
+    excess: Array
+
+
+def _windows(curve: Array, noise: Noise) -> list[Windows]:
+    n = len(curve)
+    sums = np.concatenate([[0.0], np.cumsum(curve)])
+    windows = []
+    for m in _half_widths(4 * _usual(n)):
+        if 2 * m > n:
+            break
+        change = (sums[2 * m :] - 2 * sums[m:-m] + sums[: -2 * m]) / m
+        excess = np.abs(change) - SIGNIFICANT * np.sqrt(2.0) * noise.of_mean(m, slice(m - 1, n - m))
+        half = m // 2
+        if half >= 2:
+            inner = (sums[m + half : n + 1 - m + half] - 2 * sums[m:-m] + sums[m - half : n + 1 - m - half]) / half
+            excess[inner * np.sign(change) < 0.25 * np.abs(change)] = -np.inf
+        windows.append(Windows(m, excess))
+    return windows
+
+
+def _usual(n: int) -> int:
+    return max(1, round(WIDEST * n))
+
+
+def _cores(curve: Array, windows: list[Windows], drift: float) -> list[Flat]:
+    """Stretches in which no window sees more than noise and `drift`; what a narrow window has seen hides a place from
+    the wider ones."""
+    n = len(curve)
+    marked = np.zeros(n, dtype=bool)
+    for window in windows:
+        m = window.m
+        places = np.flatnonzero(window.excess > drift * (m / _usual(n)) ** 0.5) + m
+        if not len(places):
+            continue
+        covered = np.concatenate([[0], np.cumsum(marked)])
+        places = places[covered[places + m] == covered[places - m]]
+        reach = (m + 1) // 2
+        edges = np.bincount(places - reach, minlength=n + 1) - np.bincount(places + reach, minlength=n + 1)
+        marked |= np.cumsum(edges)[:n] > 0
+    flat = np.concatenate([[False], ~marked, [False]])
+    turns = np.flatnonzero(flat[1:] != flat[:-1])
+    least = max(3.0, CORE * n)
+    return [
+        _stretch(curve, int(start), int(stop))
+        for start, stop in zip(turns[0::2], turns[1::2], strict=True)
+        if stop - start >= least
+    ]
+
+
+def _half_widths(widest: int) -> Iterator[int]:
+    m = 1
+    while m <= widest:
+        yield m
+        if m >= 2 and 3 * m // 2 <= widest:
+            yield 3 * m // 2
+        m *= 2
+
+
+def _merged(curve: Array, flats: list[Flat], noise: Noise, shortest: float) -> list[Flat]:
+    """Neighbours of one level with a short interruption become one."""
+    merged: list[Flat] = []
+    for flat in flats:
+        if merged:
+            last = merged[-1]
+            sizes = (last.stop - last.start, flat.stop - flat.start)
+            error = sum(
+                noise.of_mean(round(size), int(f.start)) ** 2 for size, f in zip(sizes, (last, flat), strict=True)
+            )
+            gap = flat.start - last.stop
+            # a short interruption has to lead further away: slow noise looks like small steps
+            away = LEAST_DROP * (4.0 if gap < CORE * len(curve) else 1.0) + 4.0 * error**0.5
+            if gap < shortest and abs(last.level - flat.level) < away:
+                level = (last.level * sizes[0] + flat.level * sizes[1]) / sum(sizes)
+                merged[-1] = Flat(last.start, flat.stop, level)
+                continue
+        merged.append(flat)
+    return merged
+
+
+def _with_ends(curve: Array, flats: list[Flat], noise: Noise) -> list[Flat]:
+    """The flat stretches with their ends, from the shape of the drops between them; and those that lie, too short to
+    be seen before, between the parts of a drop."""
+    starts, stops = [f.start for f in flats[:1]], []
+    pads = [max(int(b.start - a.stop), round(0.02 * len(curve))) for a, b in pairwise(flats)]
+    first = 0
+    while first < len(pads):
+        last = first
+        # drops whose surroundings overlap are seen together
+        while last + 1 < min(len(pads), first + TOGETHER) and flats[last + 1].stop - flats[last + 1].start < 1.5 * max(
+            pads[last], pads[last + 1]
+        ):
+            last += 1
+        a, b = flats[first], flats[last + 1]
+        low, high = int(max(a.start, a.stop - pads[first])), int(min(b.stop, b.start + pads[last]))
+        steep = [(int(f.stop) - low, int(g.start) - low) for f, g in pairwise(flats[first : last + 2])]
+        if first == last and abs(a.level - b.level) < LEAST_DROP:
+            # an interruption, not a drop: it has no shape of its own
+            places = [(float(begin), float(end)) for begin, end in steep]
+        else:
+            places = drop_places(curve[low:high], steep, float(np.sqrt(np.mean(noise.local[low:high] ** 2))))
+        for start, stop in places:
+            stops.append(min(max(low + start, a.start), b.stop))
+            starts.append(max(min(low + stop, b.stop), a.start))
+        first = last + 1
+    stops += [f.stop for f in flats[-1:]]
+    return [
+        Flat(start, stop, float(np.mean(curve[round(start) : round(stop)])))
+        for start, stop in zip(starts, stops, strict=True)
+        if round(stop) > round(start)
+    ]
+
+
+def _to_the_borders(curve: Array, flats: list[Flat], noise: Noise) -> list[Flat]:
+    """Flat stretches that begin or end a little inside the curve, at the same level, reach its border."""
+    n = len(curve)
+    near = max(1.0, CORE * n)
+    flats = list(flats)
+    for k, begin, end in ((0, 0, flats[0].start), (-1, flats[-1].stop, n)) if flats else ():
+        begin, end = round(begin), round(end)
+        if 0 < end - begin <= near:
+            allowed = LEAST_DROP + 4.0 * float(noise.of_mean(end - begin, begin))
+            if abs(float(np.mean(curve[begin:end])) - flats[k].level) < allowed:
+                flats[k] = replace(flats[k], start=0) if k == 0 else replace(flats[k], stop=n)
+    return flats
+
+
+def _running_mean(curve: Array, half: int) -> Array:
+    sums = np.concatenate([[0.0], np.cumsum(curve)])
+    places = np.arange(len(curve))
+    low, high = np.maximum(places - half, 0), np.minimum(places + half + 1, len(curve))
+    return np.asarray((sums[high] - sums[low]) / (high - low))

@@ -1,0 +1,153 @@
+"""Sharpness, the largest curvature lambda_max, at a point and along a run: cheap, because each step begins where the
+last one ended.
+
+Gradient descent with rate a is stable on a quadratic while lambda_max < 2 / a; on networks lambda_max rises to 2 / a
+and stays there, at the edge of stability (Cohen et al. 2021). Floor `analysis`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from nnopt.analysis.lanczos import extreme_pairs, product_of
+from nnopt.errors import SettingsError
+
+Array: TypeAlias = npt.NDArray[np.float64]
+
+#: relative residual at which an eigenvalue is taken; its own error is about the square of that
+TOLERANCE = 1e-3
+#: products per point, at most
+MOST = 60
+#: shares of the next steepest and of a random direction in a warm start: what has become the steepest is found by them
+_NEXT = 0.5
+_FRESH = 0.1
+
+
+@dataclass(frozen=True, eq=False)
+class Sharpness:
+    """value: lambda_max. vector (P,): its unit eigenvector. residual: |H v - value v|, a bound on the value's distance
+    to an eigenvalue. products: Hessian-vector products made. ahead (P,): where to begin at a point nearby: the vector
+    and some of the next steepest one, which may overtake it."""
+
+    value: float
+    vector: Array
+    residual: float
+    products: int
+    ahead: Array
+
+
+def sharpness(
+    objective: Any,
+    theta: npt.ArrayLike,
+    start: npt.ArrayLike | None = None,
+    tolerance: float = TOLERANCE,
+    most: int = MOST,
+    seed: int = 0,
+) -> Sharpness:
+    """lambda_max of the Hessian at theta (P,), by Lanczos iteration on Hessian-vector products.
+
+    start (P,): about where the eigenvector lies, `ahead` of a point nearby. tolerance: relative residual to reach.
+    most: products to make at most. NaN where a product is not finite.
+
+    >>> from nnopt.objectives import functions
+    >>> round(sharpness(functions.get("quadratic", condition=50), [1.0, 2.0]).value, 6)
+    50.0
+
+    Raises: ShapeError, SettingsError.
+    """
+    size = np.size(theta)
+    if start is not None:
+        random = np.random.default_rng(seed).standard_normal(size)
+        given = np.asarray(start, dtype=np.float64)
+        start = given + _FRESH * float(np.linalg.norm(given) / np.linalg.norm(random)) * random
+    found = extreme_pairs(
+        product_of(objective, theta), size, 1, tolerance=tolerance, most=most, basis=30, start=start, seed=seed, spare=1
+    )
+    ahead = found.vectors @ np.array([1.0, _NEXT])[: found.vectors.shape[1]]
+    return Sharpness(float(found.values[0]), found.vectors[:, 0], float(found.residuals[0]), found.products, ahead)
+
+
+class SharpnessTracker:
+    """The sharpness at one point after another, each from the last one's eigenvector.
+
+    >>> from nnopt.objectives import functions
+    >>> f, tracker = functions.get("rosenbrock"), SharpnessTracker()
+    >>> [round(tracker.at(f, [x, x * x]).value) for x in (0.0, 0.5, 1.0)]
+    [200, 401, 1002]
+    """
+
+    def __init__(self, tolerance: float = TOLERANCE, most: int = MOST) -> None:
+        self.tolerance = tolerance
+        self.most = most
+        #: Hessian-vector products made so far
+        self.products = 0
+        self._points = 0
+        self._last: Array | None = None
+
+    def at(self, objective: Any, theta: npt.ArrayLike) -> Sharpness:
+        """lambda_max at theta (P,)."""
+        start = self._last if self._last is not None and self._last.size == np.size(theta) else None
+        found = sharpness(objective, theta, start, self.tolerance, self.most, seed=self._points)
+        self._points += 1
+        self.products += found.products
+        self._last = found.ahead if np.isfinite(found.value) else None
+        return found
+
+
+@dataclass(frozen=True, eq=False)
+class SharpnessCurve:
+    """Sharpness along a run. steps (K,); values (K,): lambda_max of the full training loss there. limits (K,): 2 / a
+    for the learning rate a at these steps, where plain gradient descent becomes unstable. products: made in all."""
+
+    steps: npt.NDArray[np.int64]
+    values: Array
+    limits: Array
+    products: int
+
+
+def sharpness_along(
+    history: Any,
+    steps: Iterable[int] | None = None,
+    points: int = 100,
+    tolerance: float = TOLERANCE,
+    on_point: Callable[[int, float], object] | None = None,
+) -> SharpnessCurve:
+    """The sharpness of the full training loss along a run.
+
+    steps: where; by default about `points` of them, evenly from the first to the newest. on_point(step, value): called
+    as each is known; returning False ends the curve there.
+
+    >>> import nnopt
+    >>> f = nnopt.functions.get("rosenbrock")
+    >>> history = nnopt.minimize(f, nnopt.optimizers.Newton(), start=f.start, steps=6)
+    >>> curve = sharpness_along(history)
+    >>> curve.steps, curve.values.round()
+    (array([0, 1, 2, 3, 4, 5, 6]), array([1506., 1307., 2022.,  668., 1020., 1002., 1002.]))
+
+    Raises: SettingsError for steps that are not in the history.
+    """
+    if points < 1:
+        raise SettingsError(f"sharpness_along: expected points >= 1, got {points}")
+    last = history.length - 1
+    where = sorted(
+        set(np.linspace(0, last, min(points, last + 1)).round().astype(int).tolist()) if steps is None else steps
+    )
+    tracker = SharpnessTracker(tolerance)
+    seen: list[int] = []
+    values: list[float] = []
+    limits: list[float] = []
+    for step in where:
+        state, stage = history.seek(step), history.stage_at(step)
+        value = tracker.at(stage.objective, state.theta).value
+        rate = stage.learning_rate(step)
+        seen.append(step)
+        values.append(value)
+        limits.append(2.0 / rate if rate > 0 else float("inf"))
+        if on_point is not None and on_point(step, value) is False:
+            break
+    return SharpnessCurve(np.array(seen, dtype=np.int64), np.array(values), np.array(limits), tracker.products)

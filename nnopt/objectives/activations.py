@@ -1,0 +1,216 @@
+"""Activation functions: value, first and second derivative, and the in-place forms the kernels use.
+
+All of them have derivatives that can be written with their value alone (softplus: f' = 1 - exp(-f)), so a forward pass
+keeps the hidden units and nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from nnopt.errors import unknown_name
+
+#: float64 unless a docstring says float32
+Array: TypeAlias = npt.NDArray[Any]
+
+
+class Activation:
+    """An elementwise function h = f(z).
+
+    For users: `value(z)`, `derivative(z)`, `second_derivative(z)`, each a new array of z's shape.
+    For kernels, in terms of the value h = f(z): `forward`, `backward`, `slope`, `bend`;
+    out and work are arrays of h's shape to write into, work is scratch.
+    """
+
+    name: ClassVar[str]
+    formula: ClassVar[str]
+    #: f'' is not zero everywhere (where f is differentiable)
+    curved: ClassVar[bool] = True
+    #: f(-z) = -f(z): flipping a unit's sign is a symmetry of the network
+    odd: ClassVar[bool] = False
+    #: (scale, rate, offset) if f(z) = scale * s(rate * z) + offset, with s(u) = 1 / (1 + exp(-u))
+    logistic_form: ClassVar[tuple[float, float, float] | None] = None
+
+    def value(self, z: npt.ArrayLike) -> Array:
+        """f(z)."""
+        z = np.array(z, dtype=np.float64)
+        self.forward(z, z, np.empty_like(z))
+        return z
+
+    def derivative(self, z: npt.ArrayLike) -> Array:
+        """f'(z)."""
+        h = self.value(z)
+        slope = np.empty_like(h)
+        self.slope(h, slope)
+        return slope
+
+    def second_derivative(self, z: npt.ArrayLike) -> Array:
+        """f''(z); zero at the kink of relu and leaky_relu."""
+        h = self.value(z)
+        bend = np.empty_like(h)
+        self.bend(h, bend, np.empty_like(h))
+        return bend
+
+    def forward(self, z: Array, out: Array, work: Array) -> None:
+        """out <- f(z); out may be z itself."""
+        raise NotImplementedError
+
+    def backward(self, delta: Array, h: Array, work: Array) -> None:
+        """delta <- delta * f'(z) in place, given h = f(z)."""
+        self.slope(h, work)
+        np.multiply(delta, work, delta)
+
+    def slope(self, h: Array, out: Array) -> None:
+        """out <- f'(z), given h = f(z)."""
+        raise NotImplementedError
+
+    def bend(self, h: Array, out: Array, work: Array) -> None:
+        """out <- f''(z), given h = f(z)."""
+        out[...] = 0.0
+
+
+class Tanh(Activation):
+    """f(z) = tanh z, f' = 1 - f^2, f'' = -2 f f'."""
+
+    name = "tanh"
+    formula = "tanh z"
+    odd = True
+    logistic_form = (2.0, 2.0, -1.0)
+
+    def forward(self, z: Array, out: Array, work: Array) -> None:
+        np.tanh(z, out)
+
+    def backward(self, delta: Array, h: Array, work: Array) -> None:
+        np.multiply(h, h, work)
+        np.multiply(delta, work, work)
+        np.subtract(delta, work, delta)
+
+    def slope(self, h: Array, out: Array) -> None:
+        np.multiply(h, h, out)
+        np.subtract(1.0, out, out)
+
+    def bend(self, h: Array, out: Array, work: Array) -> None:
+        self.slope(h, out)
+        np.multiply(out, h, out)
+        np.multiply(out, -2.0, out)
+
+
+class Sigmoid(Activation):
+    """f(z) = 1 / (1 + exp(-z)) = (1 + tanh(z / 2)) / 2, f' = f (1 - f), f'' = f' (1 - 2 f)."""
+
+    name = "sigmoid"
+    formula = "1 / (1 + exp(-z))"
+    logistic_form = (1.0, 1.0, 0.0)
+
+    def forward(self, z: Array, out: Array, work: Array) -> None:
+        np.multiply(z, 0.5, out)
+        np.tanh(out, out)
+        np.multiply(out, 0.5, out)
+        np.add(out, 0.5, out)
+
+    def backward(self, delta: Array, h: Array, work: Array) -> None:
+        np.multiply(h, h, work)
+        np.subtract(h, work, work)
+        np.multiply(delta, work, delta)
+
+    def slope(self, h: Array, out: Array) -> None:
+        np.subtract(1.0, h, out)
+        np.multiply(out, h, out)
+
+    def bend(self, h: Array, out: Array, work: Array) -> None:
+        self.slope(h, out)
+        np.multiply(h, -2.0, work)
+        np.add(work, 1.0, work)
+        np.multiply(out, work, out)
+
+
+class Relu(Activation):
+    """f(z) = max(z, 0); f'(0) = 0."""
+
+    name = "relu"
+    formula = "max(z, 0)"
+    curved = False
+
+    def forward(self, z: Array, out: Array, work: Array) -> None:
+        np.maximum(z, 0.0, out=out)
+
+    def slope(self, h: Array, out: Array) -> None:
+        np.sign(h, out)
+
+
+class LeakyRelu(Activation):
+    """f(z) = z for z > 0, 0.01 z otherwise; f'(0) = 0.01 (the left derivative, as for relu)."""
+
+    name = "leaky_relu"
+    formula = "max(z, 0.01 z)"
+    curved = False
+    leak: ClassVar[float] = 0.01
+
+    def forward(self, z: Array, out: Array, work: Array) -> None:
+        np.multiply(z, self.leak, work)
+        np.maximum(z, work, out=out)
+
+    def slope(self, h: Array, out: Array) -> None:
+        np.sign(h, out)
+        np.maximum(out, self.leak, out=out)
+
+
+class Softplus(Activation):
+    """f(z) = log(1 + exp z) = max(z, 0) + log(1 + exp(-|z|)), f' = 1 - exp(-f), f'' = f' (1 - f')."""
+
+    name = "softplus"
+    formula = "log(1 + exp z)"
+
+    def forward(self, z: Array, out: Array, work: Array) -> None:
+        np.abs(z, work)
+        np.negative(work, work)
+        np.exp(work, work)
+        np.log1p(work, work)
+        np.maximum(z, 0.0, out=out)
+        np.add(out, work, out)
+
+    def slope(self, h: Array, out: Array) -> None:
+        np.negative(h, out)
+        np.expm1(out, out)
+        np.negative(out, out)
+
+    def bend(self, h: Array, out: Array, work: Array) -> None:
+        self.slope(h, out)
+        np.subtract(1.0, out, work)
+        np.multiply(out, work, out)
+
+
+class Identity(Activation):
+    """f(z) = z: a deep linear network."""
+
+    name = "identity"
+    formula = "z"
+    curved = False
+    odd = True
+
+    def forward(self, z: Array, out: Array, work: Array) -> None:
+        if out is not z:
+            np.copyto(out, z)
+
+    def backward(self, delta: Array, h: Array, work: Array) -> None:
+        return
+
+    def slope(self, h: Array, out: Array) -> None:
+        out[...] = 1.0
+
+
+#: every activation by name
+ACTIVATIONS: dict[str, Activation] = {
+    kind.name: kind() for kind in (Tanh, Sigmoid, Relu, LeakyRelu, Softplus, Identity)
+}
+
+
+def activation(name: str) -> Activation:
+    """The activation called `name`. Raises UnknownNameError listing the known ones."""
+    try:
+        return ACTIVATIONS[name]
+    except (KeyError, TypeError):
+        raise unknown_name("activation", name, ACTIVATIONS) from None

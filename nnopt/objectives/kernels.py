@@ -1,0 +1,195 @@
+"""The forward and backward pass of a network over preallocated buffers: the hot loop of the whole project.
+
+Arrays are features first, examples in the last axis: inputs (D + 1, n) and hidden units carry a constant last row of
+ones, so that a block of theta times the units below it is one matrix product. A `Workspace` serves one parameter vector
+(lead = ()) or M of them together (lead = (M,)). Everything here is a sum over examples; means and penalties are the
+objective's.
+
+Workspaces are kept per thread: two threads may evaluate the same objective at the same time.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nnopt.objectives.activations import Activation, Array
+from nnopt.objectives.kernels_scratch import Scratch
+from nnopt.objectives.losses import Loss
+from nnopt.objectives.network import Network
+
+#: most examples that are processed at once
+CHUNK = 2048
+#: buffers that one thread keeps for later calls
+_KEPT_BYTES = 64 * 1024 * 1024
+
+
+class Workspace:
+    """Buffers and views for one network, `lead` parameter vectors and n examples.
+
+    theta, gradient: lead + (P,); blocks, gradient_blocks: their layers. hidden: activations per hidden layer, lead +
+    (width, n); units: the same with the row of ones. z: outputs, lead + (C, n), overwritten by the loss.
+    """
+
+    def __init__(self, network: Network, lead: tuple[int, ...], n: int, dtype: npt.DTypeLike) -> None:
+        self.function = network.function
+        # dot costs half a microsecond less per call than matmul, and knows two axes only
+        self.product: Callable[..., Any] = np.matmul if lead else np.dot
+        self.theta: Array = np.empty((*lead, network.size), dtype)
+        self.gradient: Array = np.empty_like(self.theta)
+        self.blocks = network.layers(self.theta)
+        self.gradient_blocks = network.layers(self.gradient)
+        self.units: list[Array] = [np.ones((*lead, width + 1, n), dtype) for width in network.widths]
+        self.hidden = [units[..., :-1, :] for units in self.units]
+        self.z: Array = np.empty((*lead, network.outputs, n), dtype)
+        count, widest = math.prod(lead), max(network.sizes[1:])
+        buffers = [np.empty(count * widest * n, dtype) for _ in range(3)]
+
+        def view(buffer: Array, width: int) -> Array:
+            return buffer[: count * width * n].reshape(*lead, width, n)
+
+        self.work = [view(buffers[2], width) for width in network.widths]
+        self.loss_work = view(buffers[0], network.outputs), view(buffers[1], network.outputs)
+        self.nbytes = sum(a.nbytes for a in [self.theta, self.gradient, self.z, *self.units, *buffers])
+        self._forward_steps = list(zip(self.blocks, self.hidden, self.work, self.units, strict=False))
+        # from the last hidden layer down: what is needed to pull the slope through it
+        self._backward_steps = [
+            (
+                units.swapaxes(-1, -2),
+                gradient_block,
+                block[..., :-1].swapaxes(-1, -2),
+                view(buffers[layer % 2], network.widths[layer]),
+                self.hidden[layer],
+                self.work[layer],
+            )
+            for layer, (units, gradient_block, block) in enumerate(
+                zip(self.units, self.gradient_blocks[1:], self.blocks[1:], strict=True)
+            )
+        ][::-1]
+
+    def forward(self, inputs: Array) -> None:
+        """Hidden activations and outputs z of theta on inputs (D + 1, n)."""
+        product, activate = self.product, self.function.forward
+        below = inputs
+        for block, hidden, work, units in self._forward_steps:
+            product(block, below, hidden)
+            activate(hidden, hidden, work)
+            below = units
+        product(self.blocks[-1], below, self.z)
+
+    def backward(self, inputs: Array) -> None:
+        """Gradient of the sum over examples, after `forward`; z holds the loss's slope in the outputs."""
+        product, chain = self.product, self.function.backward
+        delta = self.z
+        for units, gradient_block, weights, below, hidden, work in self._backward_steps:
+            product(delta, units, gradient_block)
+            product(weights, delta, below)
+            chain(below, hidden, work)
+            delta = below
+        product(delta, inputs.T, self.gradient_blocks[0])
+
+
+class _PerThread(threading.local):
+    def __init__(self) -> None:
+        self.kept: OrderedDict[tuple[Any, ...], Workspace] = OrderedDict()
+        self.nbytes = 0
+
+
+_threads = _PerThread()
+
+
+def workspace(network: Network, lead: tuple[int, ...], n: int, dtype: npt.DTypeLike = np.float64) -> Workspace:
+    """This thread's buffers for such a call, new or kept from an earlier one; valid until the next call."""
+    mine = _threads
+    key = (network, lead, n, dtype)
+    kept = mine.kept
+    found = kept.get(key)
+    if found is None:
+        found = kept[key] = Workspace(network, lead, n, dtype)
+        mine.nbytes += found.nbytes
+        while mine.nbytes > _KEPT_BYTES and len(kept) > 1:
+            mine.nbytes -= kept.popitem(last=False)[1].nbytes
+    else:
+        kept.move_to_end(key)
+    return found
+
+
+def chunks(total: int, size: int = CHUNK) -> Iterator[slice]:
+    """Consecutive slices of `size` that cover 0..total."""
+    return (slice(start, min(start + size, total)) for start in range(0, total, size))
+
+
+def forward(network: Network, theta: Array, inputs: Array) -> Workspace:
+    """A workspace with hidden activations and outputs of theta on inputs (D + 1, n), n of at most a chunk."""
+    space = workspace(network, (), inputs.shape[1])
+    np.copyto(space.theta, theta)
+    space.forward(inputs)
+    return space
+
+
+def slopes_and_bends(
+    function: Activation, hidden: list[Array], scratch: Scratch
+) -> tuple[list[Array], list[Array] | None]:
+    """f' and f'' at every hidden layer's activations; None for f'' = 0 (piecewise linear activations)."""
+    slopes = [scratch.take(*h.shape) for h in hidden]
+    for h, slope in zip(hidden, slopes, strict=True):
+        function.slope(h, slope)
+    if not function.curved:
+        return slopes, None
+    bends = [scratch.take(*h.shape) for h in hidden]
+    for h, bend in zip(hidden, bends, strict=True):
+        mark = scratch.mark()
+        function.bend(h, bend, scratch.take(*h.shape))
+        scratch.release(mark)
+    return slopes, bends
+
+
+def value_sum(network: Network, loss: Loss, theta: Array, inputs: Array, targets: Array) -> float:
+    """Sum of the losses over the examples; inputs (D + 1, N), targets (C, N)."""
+    total = 0.0
+    for part in chunks(inputs.shape[1]):
+        space = forward(network, theta, inputs[:, part])
+        total += float(loss.sums(space.z, targets[:, part], space.loss_work))
+    return total
+
+
+def value_and_gradient_sum(
+    network: Network, loss: Loss, theta: Array, inputs: Array, targets: Array
+) -> tuple[float, Array]:
+    """Sum of the losses and its gradient (P,); the gradient may be a buffer of this thread: copy or scale it."""
+    n = inputs.shape[1]
+    if n > CHUNK:
+        total, gradient = 0.0, np.zeros(network.size)
+        for part in chunks(n):
+            value, piece = value_and_gradient_sum(network, loss, theta, inputs[:, part], targets[:, part])
+            total += value
+            gradient += piece
+        return total, gradient
+    space = forward(network, theta, inputs)
+    value = float(loss.sums_and_slopes(space.z, targets, space.loss_work))
+    space.backward(inputs)
+    return value, space.gradient
+
+
+def outputs(network: Network, theta: Array, inputs: Array) -> Array:
+    """Outputs (N, C) of theta, as a new array."""
+    out = np.empty((inputs.shape[1], network.outputs))
+    for part in chunks(len(out)):
+        out[part] = forward(network, theta, inputs[:, part]).z.T
+    return out
+
+
+def hidden(network: Network, theta: Array, inputs: Array) -> list[Array]:
+    """Activations (N, width) of every hidden layer, as new arrays."""
+    layers = [np.empty((inputs.shape[1], width)) for width in network.widths]
+    for part in chunks(inputs.shape[1]):
+        space = forward(network, theta, inputs[:, part])
+        for out, activations in zip(layers, space.hidden, strict=True):
+            out[part] = activations.T
+    return layers

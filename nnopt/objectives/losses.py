@@ -1,0 +1,263 @@
+"""Loss functions of a network's outputs: value, slope and curvature with respect to the outputs z.
+
+Kernels keep examples in the last axis: z is (..., C, n) with C outputs, targets (C, n); leading axes are parameter
+vectors evaluated together. Everything is a sum over examples; the mean is taken once, by the caller.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from nnopt.errors import DataError, ShapeError, UnsupportedError, unknown_name
+from nnopt.objectives.activations import Array
+
+#: two arrays of z's shape that a kernel may overwrite
+Scratch: TypeAlias = tuple[Array, Array]
+
+_INFINITY = float("inf")
+
+
+class Loss:
+    """How far outputs z are from what was wanted, per example.
+
+    `encode` turns labels or targets into the (C, N) form that the kernels work with, and refuses those that do not fit.
+    """
+
+    name: ClassVar[str]
+    formula: ClassVar[str]
+    #: "classification" or "regression"
+    task: ClassVar[str] = "classification"
+
+    def encode(self, y: npt.ArrayLike, outputs: int) -> Array:
+        """Targets (outputs, N) in the kernels' form. Raises ShapeError or DataError saying what was expected."""
+        raise NotImplementedError
+
+    def sums(self, z: Array, targets: Array, work: Scratch) -> Any:
+        """Sum of the losses over the examples, one number per leading index. z and work are overwritten."""
+        raise NotImplementedError
+
+    def sums_and_slopes(self, z: Array, targets: Array, work: Scratch) -> Any:
+        """The same; z is overwritten with the slope of each example's loss, d loss / d z."""
+        raise NotImplementedError
+
+    def mean(self, z: Array) -> Array:
+        """What the outputs predict, as a new array: probabilities for classification, z itself for regression."""
+        raise NotImplementedError
+
+    def curvature_times(self, mean: Array, v: Array) -> Array:
+        """H_out v for every example, (..., C, n), with H_out the loss's second derivative in z. mean: `mean(z)`."""
+        raise NotImplementedError
+
+    def curvature(self, mean: Array) -> Array:
+        """H_out of every example, (C, C, n). mean: `mean(z)`, (C, n)."""
+        outputs, n = mean.shape
+        units = np.eye(outputs, dtype=mean.dtype)[:, :, None]
+        return self.curvature_times(mean, np.broadcast_to(units, (outputs, outputs, n)))
+
+    def probabilities(self, z: Array) -> Array:
+        """Class probabilities (N, classes) of outputs z (N, outputs). Raises UnsupportedError for regression."""
+        raise UnsupportedError(f"{self.name}: outputs are predicted values; class probabilities need a cross entropy")
+
+
+class BinaryCrossEntropy(Loss):
+    """log(1 + e^z) - y z for one logit z and y in {0, 1}.
+
+    With s = 1 - 2y it is softplus(s z) = max(s z, 0) + log(1 + e^-|s z|), exact for |z| = 1e4 and beyond; its slope is
+    s exp(s z - softplus(s z)). While e^(s z) does not overflow, log(1 + e^(s z)) is as exact, and quicker.
+    """
+
+    name = "binary_cross_entropy"
+    formula = "log(1 + exp z) - y z"
+
+    def encode(self, y: npt.ArrayLike, outputs: int) -> Array:
+        if outputs != 1:
+            raise ShapeError(f"{self.name}: expected a network with 1 output, got {outputs} (cross_entropy takes more)")
+        return 1.0 - 2.0 * _labels(y, self.name, 2)[None].astype(np.float64)
+
+    def sums(self, z: Array, targets: Array, work: Scratch) -> Any:
+        loss, exponential = work
+        np.multiply(z, targets, z)
+        np.exp(z, exponential)
+        np.log1p(exponential, loss)
+        total = _totals(loss)
+        if _finite(total):
+            return total
+        _softplus(z, loss, exponential)
+        return _totals(loss)
+
+    def sums_and_slopes(self, z: Array, targets: Array, work: Scratch) -> Any:
+        loss, exponential = work
+        np.multiply(z, targets, z)
+        np.exp(z, exponential)
+        np.log1p(exponential, loss)
+        total = _totals(loss)
+        if _finite(total):
+            np.add(exponential, 1.0, loss)
+            np.divide(exponential, loss, z)
+            np.multiply(z, targets, z)
+            return total
+        _softplus(z, loss, exponential)
+        np.subtract(z, loss, z)
+        np.exp(z, z)
+        np.multiply(z, targets, z)
+        return _totals(loss)
+
+    def mean(self, z: Array) -> Array:
+        return _sigmoid(z)
+
+    def curvature_times(self, mean: Array, v: Array) -> Array:
+        product: Array = mean * (1.0 - mean) * v
+        return product
+
+    def probabilities(self, z: Array) -> Array:
+        return np.concatenate([_sigmoid(-z), _sigmoid(z)], axis=1)
+
+
+class CrossEntropy(Loss):
+    """log(sum_c e^(z_c)) - z_y for C logits and a class index y: softmax regression's loss.
+
+    Logits are shifted by their largest first, so that |z| = 1e4 is exact.
+    """
+
+    name = "cross_entropy"
+    formula = "log(sum exp z) - z_y"
+
+    def encode(self, y: npt.ArrayLike, outputs: int) -> Array:
+        if outputs < 2:
+            raise ShapeError(f"{self.name}: expected a network with 2 or more outputs, got {outputs}")
+        labels = _labels(y, self.name, outputs)
+        hot = np.zeros((outputs, len(labels)))
+        hot[labels, np.arange(len(labels))] = 1.0
+        return hot
+
+    def sums(self, z: Array, targets: Array, work: Scratch) -> Any:
+        chosen, scratch = work
+        self._shift(z, targets, chosen)
+        np.exp(z, scratch)
+        return _totals(np.log(scratch.sum(axis=-2, keepdims=True))) - _totals(chosen)
+
+    def sums_and_slopes(self, z: Array, targets: Array, work: Scratch) -> Any:
+        chosen, _ = work
+        self._shift(z, targets, chosen)
+        np.exp(z, z)
+        norm = z.sum(axis=-2, keepdims=True)
+        np.divide(z, norm, z)
+        np.subtract(z, targets, z)
+        return _totals(np.log(norm)) - _totals(chosen)
+
+    @staticmethod
+    def _shift(z: Array, targets: Array, chosen: Array) -> None:
+        """z <- z - max z; chosen <- the shifted logit of the wanted class, in that class's row, 0 elsewhere."""
+        np.subtract(z, z.max(axis=-2, keepdims=True), z)
+        np.multiply(z, targets, chosen)
+
+    def mean(self, z: Array) -> Array:
+        exponentials = np.exp(z - z.max(axis=-2, keepdims=True))
+        probabilities: Array = exponentials / exponentials.sum(axis=-2, keepdims=True)
+        return probabilities
+
+    def curvature_times(self, mean: Array, v: Array) -> Array:
+        product: Array = mean * (v - (mean * v).sum(axis=-2, keepdims=True))
+        return product
+
+    def probabilities(self, z: Array) -> Array:
+        return np.ascontiguousarray(self.mean(z.T).T)
+
+
+class SquaredError(Loss):
+    """1/2 |z - y|^2 for any number of outputs."""
+
+    name = "squared_error"
+    formula = "1/2 |z - y|^2"
+    task = "regression"
+
+    def encode(self, y: npt.ArrayLike, outputs: int) -> Array:
+        try:
+            targets = np.asarray(y, dtype=np.float64)
+        except (TypeError, ValueError) as problem:
+            raise DataError(f"{self.name}: expected targets y as numbers: {problem}") from None
+        if targets.ndim == 1 and outputs == 1:
+            targets = targets[:, None]
+        if targets.ndim != 2 or targets.shape[1] != outputs:
+            expected = "(N,) or (N, 1)" if outputs == 1 else f"(N, {outputs})"
+            raise ShapeError(f"{self.name}: expected targets y of shape {expected}, got {targets.shape}")
+        bad = ~np.isfinite(targets).all(axis=1)
+        if bad.any():
+            row = int(bad.argmax())
+            raise DataError(f"{self.name}: expected finite targets y, got {targets[row].tolist()} at example {row}")
+        return np.ascontiguousarray(targets.T)
+
+    def sums(self, z: Array, targets: Array, work: Scratch) -> Any:
+        np.subtract(z, targets, z)
+        np.multiply(z, z, work[0])
+        return 0.5 * _totals(work[0])
+
+    def sums_and_slopes(self, z: Array, targets: Array, work: Scratch) -> Any:
+        return self.sums(z, targets, work)
+
+    def mean(self, z: Array) -> Array:
+        return z.copy()
+
+    def curvature_times(self, mean: Array, v: Array) -> Array:
+        return np.array(v)
+
+
+#: every loss by name
+LOSSES: dict[str, Loss] = {kind.name: kind() for kind in (BinaryCrossEntropy, CrossEntropy, SquaredError)}
+
+
+def loss_function(name: str) -> Loss:
+    """The loss called `name`. Raises UnknownNameError listing the known ones."""
+    try:
+        return LOSSES[name]
+    except (KeyError, TypeError):
+        raise unknown_name("loss", name, LOSSES) from None
+
+
+def _labels(y: npt.ArrayLike, loss: str, classes: int) -> npt.NDArray[np.intp]:
+    """Class indices (N,), checked; whole numbers stored as floats or booleans are welcome, and a single column."""
+    given = np.asarray(y)
+    if given.ndim == 2 and given.shape[1] == 1:
+        given = given[:, 0]
+    if given.ndim != 1:
+        raise ShapeError(f"{loss}: expected labels y of shape (N,), got {given.shape}")
+    expected = f"{loss}: expected labels y among 0..{classes - 1}"
+    if given.dtype.kind not in "bifu":
+        raise DataError(f"{expected}, got {given.dtype} values such as {given[:1].tolist()}")
+    bad = ~((given >= 0) & (given < classes) & (given == np.floor(given)))
+    if bad.any():
+        row = int(bad.argmax())
+        raise DataError(f"{expected}, got {given[row].item()} at example {row}")
+    return given.astype(np.intp)
+
+
+def _totals(values: Array) -> Any:
+    """Sums over outputs and examples, the last two axes."""
+    if values.ndim == 2:
+        return np.add.reduce(values, axis=None)
+    return np.add.reduce(values, axis=(-2, -1))
+
+
+def _finite(total: Any) -> bool:
+    """No number in total is infinite or not a number."""
+    return bool((total if total.ndim == 0 else total.max()) < _INFINITY)
+
+
+def _softplus(u: Array, out: Array, work: Array) -> None:
+    """out <- log(1 + e^u) without overflow; far faster than logaddexp."""
+    np.abs(u, work)
+    np.negative(work, work)
+    np.exp(work, work)
+    np.log1p(work, work)
+    np.maximum(u, 0.0, out=out)
+    np.add(out, work, out)
+
+
+def _sigmoid(z: Array) -> Array:
+    """1 / (1 + e^-z), to full relative accuracy for z << 0 too."""
+    exponential = np.exp(-np.abs(z))
+    probability: Array = np.where(z >= 0, 1.0, exponential) / (1.0 + exponential)
+    return probability

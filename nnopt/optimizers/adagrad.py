@@ -1,0 +1,35 @@
+"""AdaGrad: every parameter has its own rate, smaller the more gradient it has seen."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+
+from nnopt.optimizers.base import Local, Optimizer, Settings, Slots, Update, Vector, register
+from nnopt.settings import above
+
+
+class SquareSum(Slots, frozen=True, gc=False):
+    """squares (P,): sum of the squared gradients so far."""
+
+    squares: Vector
+
+
+@register
+class Adagrad(Settings, Optimizer, frozen=True, tag="adagrad"):
+    """s <- s + g^2,   theta <- theta - lr * g / (sqrt(s) + eps)        (Duchi, Hazan & Singer 2011)
+
+    lr: learning rate, > 0.  eps: keeps the quotient finite where no gradient was seen yet, > 0.
+    """
+
+    lr: Annotated[float, above(0, label="learning rate", log=True, slider=(1e-4, 10))] = 0.1
+    eps: Annotated[float, above(0, label="ε", log=True, slider=(1e-12, 1e-2))] = 1e-10
+
+    def init(self, theta: Vector) -> SquareSum:
+        return SquareSum(np.zeros_like(theta))
+
+    def update(self, local: Local, slots: SquareSum, lr: float) -> Update:
+        gradient = local.gradient
+        squares = slots.squares + gradient * gradient
+        return Update(-lr * gradient / (np.sqrt(squares) + self.eps), SquareSum(squares))

@@ -1,0 +1,56 @@
+"""Symmetric linear systems behind the curvature methods: solved as they are, whatever the signs of the eigenvalues."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from nnopt.optimizers.base import Matrix, Vector
+
+SINGULAR = "the Hessian is singular: least-norm step"
+
+
+def solve_symmetric(matrix: Matrix, right: Vector) -> tuple[Vector, bool]:
+    """x (P,) with matrix @ x = right, and whether the matrix is singular to working precision.
+
+    matrix (P, P) symmetric, any inertia. A singular one (reciprocal condition number <= P * 2.2e-16) is solved in the
+    least-squares sense by the x of least norm: eigenvalues below P * 2.2e-16 of the largest count as zero. A matrix
+    with a non-finite entry gives a solution of NaN.
+    """
+    if not np.isfinite(matrix).all():
+        return np.full_like(right, np.nan), False
+    from scipy.linalg import lapack
+
+    size = right.size
+    factors, pivots, zero_pivot = lapack.dgetrf(matrix)
+    if zero_pivot == 0:
+        norm = np.abs(matrix).sum(axis=0).max()
+        reciprocal, _ = lapack.dgecon(factors, norm)
+        if reciprocal > size * np.finfo(np.float64).eps:
+            solution, _ = lapack.dgetrs(factors, pivots, right)
+            return np.asarray(solution, dtype=np.float64), False
+    values, vectors = np.linalg.eigh(matrix)
+    cut = size * np.finfo(np.float64).eps * np.abs(values).max()
+    kept = np.abs(values) > cut
+    inverse = np.zeros_like(values)
+    inverse[kept] = 1.0 / values[kept]
+    return np.asarray(vectors @ (inverse * (vectors.T @ right)), dtype=np.float64), True
+
+
+def cholesky(matrix: Matrix) -> Matrix | None:
+    """The lower Cholesky factor (P, P), or None when the matrix is not positive definite (or not finite)."""
+    from scipy.linalg import lapack
+
+    factor, info = lapack.dpotrf(matrix, lower=1)
+    finite = info == 0 and bool(np.isfinite(factor.diagonal()).all())
+    return np.asarray(factor, dtype=np.float64) if finite else None
+
+
+def solve_cholesky(factor: Matrix, right: Vector) -> Vector:
+    """x (P,) with L L^T x = right, L the lower factor of `cholesky`."""
+    from scipy.linalg import lapack
+
+    solution: Any
+    solution, _ = lapack.dpotrs(factor, right, lower=1)
+    return np.asarray(solution, dtype=np.float64)

@@ -1,0 +1,36 @@
+"""Gradient descent with momentum: a decaying sum of gradients carries the step along."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+
+from nnopt.optimizers.base import Local, Optimizer, Settings, Slots, Update, Vector, register
+from nnopt.settings import above, between
+
+
+class Velocity(Slots, frozen=True, gc=False):
+    """velocity (P,): the decaying sum of past gradients."""
+
+    velocity: Vector
+
+
+@register
+class Momentum(Settings, Optimizer, frozen=True, tag="momentum"):
+    """v <- g + beta * v,   theta <- theta - lr * v        (Polyak 1964)
+
+    The rate multiplies the velocity when the step is made, so a change of rate acts at once on all of it.
+    lr: learning rate, > 0.  beta: share of the last direction that is kept, in [0, 1).
+    """
+
+    lr: Annotated[float, above(0, label="learning rate", log=True, slider=(1e-4, 10))] = 0.1
+    beta: Annotated[float, between(0, 1, label="momentum", help="share of the last direction that is kept")] = 0.9
+
+    def init(self, theta: Vector) -> Velocity:
+        return Velocity(np.zeros_like(theta))
+
+    def update(self, local: Local, slots: Velocity, lr: float) -> Update:
+        velocity = self.beta * slots.velocity
+        velocity += local.gradient
+        return Update(-lr * velocity, Velocity(velocity))

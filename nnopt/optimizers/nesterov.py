@@ -1,0 +1,31 @@
+"""Nesterov's momentum: the velocity's next push is already counted in the step."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+
+from nnopt.optimizers.base import Local, Optimizer, Settings, Update, Vector, register
+from nnopt.optimizers.momentum import Velocity
+from nnopt.settings import above, between
+
+
+@register
+class Nesterov(Settings, Optimizer, frozen=True, tag="nesterov"):
+    """v <- g + beta * v,   theta <- theta - lr * (g + beta * v)        (Nesterov 1983, in the form of Sutskever 2013)
+
+    lr: learning rate, > 0.  beta: share of the last direction that is kept, in [0, 1).
+    """
+
+    lr: Annotated[float, above(0, label="learning rate", log=True, slider=(1e-4, 10))] = 0.1
+    beta: Annotated[float, between(0, 1, label="momentum", help="share of the last direction that is kept")] = 0.9
+
+    def init(self, theta: Vector) -> Velocity:
+        return Velocity(np.zeros_like(theta))
+
+    def update(self, local: Local, slots: Velocity, lr: float) -> Update:
+        gradient = local.gradient
+        velocity = self.beta * slots.velocity
+        velocity += gradient
+        return Update(-lr * (gradient + self.beta * velocity), Velocity(velocity))

@@ -1,0 +1,36 @@
+"""RMSprop: every parameter's gradient is divided by its recent root mean square."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import numpy as np
+
+from nnopt.optimizers.base import Local, Optimizer, Settings, Slots, Update, Vector, register
+from nnopt.settings import above, between
+
+
+class SquareMean(Slots, frozen=True, gc=False):
+    """squares (P,): running mean of the squared gradients."""
+
+    squares: Vector
+
+
+@register
+class RMSprop(Settings, Optimizer, frozen=True, tag="rmsprop"):
+    """r <- rho * r + (1 - rho) * g^2,   theta <- theta - lr * g / (sqrt(r) + eps)        (Tieleman & Hinton 2012)
+
+    lr: learning rate, > 0.  rho: memory of the running mean, in [0, 1).  eps: > 0.
+    """
+
+    lr: Annotated[float, above(0, label="learning rate", log=True, slider=(1e-5, 1))] = 0.01
+    rho: Annotated[float, between(0, 1, label="ρ", help="memory of the mean square")] = 0.9
+    eps: Annotated[float, above(0, label="ε", log=True, slider=(1e-12, 1e-2))] = 1e-8
+
+    def init(self, theta: Vector) -> SquareMean:
+        return SquareMean(np.zeros_like(theta))
+
+    def update(self, local: Local, slots: SquareMean, lr: float) -> Update:
+        gradient = local.gradient
+        squares = self.rho * slots.squares + (1 - self.rho) * (gradient * gradient)
+        return Update(-lr * gradient / (np.sqrt(squares) + self.eps), SquareMean(squares))

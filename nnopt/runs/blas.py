@@ -1,0 +1,37 @@
+"""BLAS on one thread: these matrices are small, and the same bits must come back on every replay."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+VARIABLES = (
+    "OPENBLAS_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
+
+_settled = False
+
+
+def before_numpy() -> None:
+    """Ask for one thread through the environment, where numpy is not imported yet (afterwards it is too late)."""
+    global _settled
+    if "numpy" not in sys.modules:
+        for name in VARIABLES:
+            os.environ[name] = "1"
+        _settled = True
+
+
+def one_thread() -> None:
+    """See that BLAS uses one thread, now at the latest. Costs nothing after the first call."""
+    global _settled
+    if _settled:
+        return
+    import scipy.linalg  # noqa: F401  its BLAS must be loaded to be limited
+    from threadpoolctl import threadpool_limits
+
+    threadpool_limits(1, user_api="blas")
+    _settled = True

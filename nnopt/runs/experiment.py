@@ -1,0 +1,260 @@
+"""The experiment: a declarative, versioned spec of a run, and the files that hold it.
+
+Everything that determines a run stands here as frozen structs; `load` and `save` keep them as JSON. What a user did to
+the run is kept beside it in a `Recording`.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeAlias, get_args
+
+import msgspec
+
+from nnopt.errors import SettingsError, SpecError
+from nnopt.objectives import datasets
+from nnopt.objectives.datasets import Data
+from nnopt.objectives.functions import Function
+from nnopt.objectives.network import GlorotUniform, Initial, Normal
+from nnopt.optimizers.base import Optimizer
+from nnopt.optimizers.batches import Batches, Full
+from nnopt.optimizers.momentum import Momentum
+from nnopt.optimizers.schedules import Constant, Schedule
+from nnopt.optimizers.sgd import SGD
+from nnopt.runs.changes import Intervention
+from nnopt.runs.decoding import check_choice, check_instance, convert, parse_json
+from nnopt.runs.paths import get_path, set_path
+from nnopt.settings import Settings, above, at_least, between, described
+
+FORMAT, SESSION = "nnopt-experiment", "nnopt-session"
+VERSION = 1
+MAX_SEED = 2**63 - 1
+AUTO = "auto"
+
+
+Activation: TypeAlias = Literal["tanh", "sigmoid", "relu", "leaky_relu", "softplus", "identity"]
+LossName: TypeAlias = Literal["auto", "binary_cross_entropy", "cross_entropy", "squared_error"]
+#: units of a hidden layer
+Units: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
+
+
+class Architecture(Settings, frozen=True, tag=False):
+    """The network: hidden (units per hidden layer; none: a linear model), activation, initial weights."""
+
+    hidden: Annotated[tuple[Units, ...], described("hidden units", "units in each hidden layer")] = (4, 2)
+    activation: Annotated[Activation, described("activation", "of the hidden layers")] = "tanh"
+    initial: Annotated[Initial, described("initial weights")] = GlorotUniform()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_choice("Architecture.activation", self.activation, get_args(Activation))
+        check_instance("Architecture.initial", self.initial, Initial)
+        msgspec.structs.force_setattr(self, "hidden", tuple(self.hidden))
+
+
+class NetworkProblem(Settings, frozen=True, tag_field="kind", tag="network"):
+    """A network on data. loss: a name, or "auto" for the data's own. l2, l1: penalties on the weights, >= 0.
+    validation: share of the examples held out of training, in [0, 1)."""
+
+    data: Annotated[Data, described("data")]
+    network: Annotated[Architecture, described("network")] = Architecture()
+    loss: Annotated[LossName, described("loss", "auto: the loss that belongs to the data")] = "auto"
+    l2: Annotated[float, at_least(0, label="L2 penalty", log=True, slider=(1e-6, 1))] = 0.0
+    l1: Annotated[float, at_least(0, label="L1 penalty", log=True, slider=(1e-6, 1))] = 0.0
+    validation: Annotated[float, between(0, 1, label="validation", help="share of the examples held out")] = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_instance("NetworkProblem.data", self.data, Data)
+        check_choice("NetworkProblem.loss", self.loss, get_args(LossName))
+
+
+class FunctionProblem(Settings, frozen=True, tag_field="kind", tag="function"):
+    """A test function. start: where to begin, one number per dimension; None: the function's own start."""
+
+    function: Annotated[Function, described("function")]
+    start: Annotated[tuple[float, ...] | None, described("start")] = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_instance("FunctionProblem.function", self.function, Function)
+        if self.start is not None:
+            start = tuple(float(number) for number in self.start)
+            if len(start) != self.function.size:
+                wanted = f"{self.function.size} numbers for {self.function.name}"
+                raise SettingsError(f"FunctionProblem.start: expected {wanted}, got {len(start)}")
+            if not all(abs(number) < float("inf") for number in start):
+                raise SettingsError(f"FunctionProblem.start: expected finite numbers, got {list(start)}")
+            msgspec.structs.force_setattr(self, "start", start)
+
+
+AnyProblem: TypeAlias = NetworkProblem | FunctionProblem
+
+
+class Method(Settings, frozen=True, tag=False):
+    """How to minimize: the optimizer, its learning-rate schedule, its batches."""
+
+    optimizer: Annotated[Optimizer, described("method")] = Momentum()
+    schedule: Annotated[Schedule, described("schedule")] = Constant()
+    batches: Annotated[Batches, described("batch")] = Full()
+
+    def __post_init__(self) -> None:
+        check_instance("Method.optimizer", self.optimizer, Optimizer)
+        check_instance("Method.schedule", self.schedule, Schedule)
+        check_instance("Method.batches", self.batches, Batches)
+
+
+class Measure(Settings, frozen=True, tag=False):
+    """every: steps between measurements of the full training loss and the validation loss, >= 1."""
+
+    every: Annotated[int, at_least(1, label="measure every", unit="steps", log=True, slider=(1, 1000))] = 10
+
+
+class Stop(Settings, frozen=True, tag=False):
+    """gradient_norm: a run has converged when the gradient of the full loss is shorter, >= 0 (0: never).
+    explosion: it has diverged when a step is longer than this many times the length of its starting point (at least 1).
+    """
+
+    gradient_norm: Annotated[float, at_least(0, label="converged below", help="norm of the full gradient", log=True,
+                                             slider=(1e-12, 1e-2))] = 1e-8  # fmt: skip
+    explosion: Annotated[float, above(1, label="exploded above", help="longest step, in lengths of the start", log=True,
+                                      slider=(10, 1e12))] = 1e8  # fmt: skip
+
+
+class Experiment(Settings, frozen=True, tag=False):
+    """All that determines a run.
+
+    problem: what is minimized. methods: how (the first one unless several are compared). seed: of data, split, initial
+    weights and batches. steps: updates to make. measure, stop: what is measured when, and when a run has ended.
+    """
+
+    problem: AnyProblem
+    methods: Annotated[tuple[Method, ...], msgspec.Meta(min_length=1)] = (Method(),)
+    seed: Annotated[int, between(0, MAX_SEED, closed=True, label="seed", slider=(0, 1000))] = 42
+    steps: Annotated[int, at_least(1, label="steps", log=True, slider=(10, 1_000_000))] = 5000
+    measure: Measure = Measure()
+    stop: Stop = Stop()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        check_instance("Experiment.problem", self.problem, (NetworkProblem, FunctionProblem))
+        msgspec.structs.force_setattr(self, "methods", tuple(self.methods))
+        if not self.methods:
+            raise SettingsError("Experiment.methods: expected at least one method, got none")
+        for method in self.methods:
+            check_instance("Experiment.methods", method, Method)
+
+
+class Recording(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A run that can be done again: experiment, what the user did, and how many updates were made. view: whatever the
+    window wants to find again (not part of the run)."""
+
+    experiment: Experiment
+    interventions: tuple[Intervention, ...] = ()
+    length: Annotated[int, msgspec.Meta(ge=0)] = 0
+    view: dict[str, Any] = {}
+
+
+def load(path: str | os.PathLike[str]) -> Experiment:
+    """The experiment in a JSON file; of a session file, the experiment it began with.
+
+    Raises: SpecError naming the file and the JSON path (or line and column); OSError is reported as SpecError too.
+    """
+    found = _decode(_read(path), Path(path).name)
+    experiment = found.experiment if isinstance(found, Recording) else found
+    return _beside(experiment, Path(path).parent)
+
+
+def loads(text: str, where: str = "experiment") -> Experiment:
+    """The experiment in a JSON text; `where` begins the messages of errors (SpecError)."""
+    found = _decode(text, where)
+    return found.experiment if isinstance(found, Recording) else found
+
+
+def save(experiment: Experiment, path: str | os.PathLike[str]) -> None:
+    """Write an experiment as JSON; the file is replaced whole or not at all. Raises SpecError where it cannot."""
+    _write(dumps(experiment), path)
+
+
+def dumps(spec: Experiment | Recording) -> str:
+    """The JSON text of an experiment or a recording."""
+    name = SESSION if isinstance(spec, Recording) else FORMAT
+    document = {"format": name, "version": VERSION, **msgspec.to_builtins(spec)}
+    return msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"
+
+
+def load_recording(path: str | os.PathLike[str]) -> Recording:
+    """The recording in a session file; an experiment file gives one without interventions. Raises SpecError."""
+    found = _decode(_read(path), Path(path).name)
+    recording = found if isinstance(found, Recording) else Recording(found)
+    return msgspec.structs.replace(recording, experiment=_beside(recording.experiment, Path(path).parent))
+
+
+def save_recording(recording: Recording, path: str | os.PathLike[str]) -> None:
+    """Write a recording as JSON; the file is replaced whole or not at all. Raises SpecError where it cannot."""
+    _write(dumps(recording), path)
+
+
+def _decode(text: str, where: str) -> Experiment | Recording:
+    raw = parse_json(text, where)
+    if not isinstance(raw, dict):
+        raise SpecError(f"{where}: expected a JSON object {{...}}, got {type(raw).__name__}")
+    raw = dict(raw)
+    name, version = raw.pop("format", None), raw.pop("version", None)
+    kinds: dict[Any, Any] = {FORMAT: Experiment, SESSION: Recording}
+    if not isinstance(name, str) or name not in kinds:
+        given = "nothing" if name is None else repr(name)
+        raise SpecError(f"{where}: at $.format: expected {FORMAT!r} or {SESSION!r}, got {given}")
+    if not isinstance(version, int) or isinstance(version, bool) or version != VERSION:
+        newer = isinstance(version, int) and version > VERSION
+        hint = "; it was written by a newer nnopt" if newer else ""
+        raise SpecError(f"{where}: at $.version: expected {VERSION}, got {version!r}{hint}")
+    try:
+        found: Experiment | Recording = convert(raw, kinds[name], "$")
+    except SettingsError as error:
+        raise SpecError(f"{where}: at {error}") from None
+    return found
+
+
+def _read(path: str | os.PathLike[str]) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise SpecError(f"{Path(path).name}: not UTF-8 text (byte {error.start})") from None
+    except OSError as error:
+        raise SpecError(f"{path}: cannot be read: {error.strerror or error}") from None
+
+
+def _write(text: str, path: str | os.PathLike[str]) -> None:
+    target = Path(path)
+    partial = target.with_name(target.name + ".part")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        os.replace(partial, target)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise SpecError(f"{path}: cannot be written: {error.strerror or error}") from None
+
+
+def _beside(experiment: Experiment, folder: Path) -> Experiment:
+    """A data file with a relative path that is not in the working directory is looked for beside the experiment."""
+    data = getattr(experiment.problem, "data", None)
+    path = getattr(data, "path", None)
+    if not isinstance(path, str) or not path or Path(path).exists() or not (folder / path).exists():
+        return experiment
+    return set_path(experiment, "problem.data.path", str(folder / path))
+
+
+def default_experiment() -> Experiment:
+    """Circles, 2-8-1 tanh, started right beside the saddle at zero, plain gradient steps on the full batch: the loss
+    stands still for about 160 steps, falls within three hundred more, and levels off."""
+    data = datasets.get("circle", points=400, noise=10.0)
+    problem = NetworkProblem(data, Architecture((8,), "tanh", Normal(std=1e-4)), l2=0.001, validation=0.4)
+    return Experiment(problem, (Method(SGD(lr=0.5)),))
+
+
+__all__ = [
+    "Architecture", "Experiment", "FunctionProblem", "Measure", "Method", "NetworkProblem", "Recording", "Stop",
+    "default_experiment", "dumps", "get_path", "load", "load_recording", "loads", "save", "save_recording", "set_path",
+]  # fmt: skip

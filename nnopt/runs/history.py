@@ -1,0 +1,351 @@
+"""The history of a run: what was logged, and any of its states, exactly, by replay from the nearest stored one.
+
+Readers on any thread may ask while the worker appends: what they see is the prefix whose `length` was published last.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from nnopt.errors import SettingsError, UnsupportedError
+from nnopt.runs.changes import Intervention
+from nnopt.runs.experiment import Experiment
+from nnopt.runs.log import COLUMNS, Floats, Frames, Layout, Table
+from nnopt.runs.problem import Problem
+from nnopt.runs.stage import Arrival, Stage
+from nnopt.runs.state import Memory, Outcome, State
+
+#: notes kept at most; a method that says something new at every step must not fill the memory
+MAX_NOTES = 10_000
+
+
+class Era:
+    """A stretch of a run between interventions. start: its first step; state: the state there, changes made; scale: the
+    length of theta there, at least 1, against which an exploding step is measured."""
+
+    __slots__ = ("changes", "experiment", "layout", "problem", "scale", "stage", "start", "state")
+
+    def __init__(
+        self,
+        state: State,
+        stage: Stage,
+        problem: Problem | None,
+        experiment: Experiment | None,
+        changes: tuple[Intervention, ...] = (),
+    ) -> None:
+        self.start = state.step
+        self.state = state
+        self.stage = stage
+        self.problem = problem
+        self.experiment = experiment
+        self.changes = changes
+        self.layout = Layout(state)
+        with np.errstate(all="ignore"):
+            length = math.sqrt(state.theta.dot(state.theta))
+        self.scale = length if length > 1.0 else 1.0
+
+
+class Columns(Mapping[str, npt.NDArray[Any]]):
+    """One consistent reading of the log: name -> read-only array over the stored rows, all of one length."""
+
+    def __init__(self, table: Table, count: int) -> None:
+        self._table = table
+        self._count = count
+
+    def __getitem__(self, name: str) -> npt.NDArray[Any]:
+        array: npt.NDArray[Any] = self._table.step if name == "step" else self._table.arrays[name]
+        view = array[: self._count]
+        view.flags.writeable = False
+        return view
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("step", *COLUMNS))
+
+    def __len__(self) -> int:
+        return 1 + len(COLUMNS)
+
+
+class History:
+    """The log of a run. Made by `Run` and `minimize`; read it, from any thread.
+
+    length: rows published, the number of the newest step + 1. outcome: how the run stands.
+    columns: name -> array over stored rows: "step", "loss" (of the batch of state t), "gradient_norm" (of that batch),
+    "learning_rate" (of the update that leaves state t), "training_loss" and "validation_loss" (NaN where not measured;
+    with full batches training_loss = loss), "step_norm" (length of the update that arrived at t).
+    """
+
+    def __init__(self, first: Era, memory: Memory) -> None:
+        self.length = 0
+        self.outcome = Outcome("running", 0)
+        self._memory = memory
+        self._eras: tuple[Era, ...] = (first,)
+        self._table = Table(min(1024, memory.rows), 0)
+        self._frames = Frames.of(first.layout.width, memory.keyframes, first.stage.optimizer.needs == "hessian")
+        self._notes: list[tuple[int, str]] = []
+        self._replayed: tuple[tuple[Era, ...], list[State]] = ((), [])
+        room = max(1, min(memory.recent // (8 * first.layout.width), 1024))
+        self._ring: list[State | None] = [None] * (1 << (room.bit_length() - 1))
+
+    # ---- reading
+
+    @property
+    def columns(self) -> Columns:
+        """What was logged, over the stored rows (all of them up to 2^20 steps, then every second one, and so on)."""
+        length = self.length
+        table = self._table
+        return Columns(table, table.count(length))
+
+    @property
+    def stride(self) -> int:
+        """Steps between stored rows: 1 until the log is thinned, then a power of two."""
+        return 1 << self._table.shift
+
+    @property
+    def notes(self) -> tuple[tuple[int, str], ...]:
+        """(step, text): what the method said about the updates that leave these steps, where it said something new."""
+        return tuple(self._notes)
+
+    @property
+    def interventions(self) -> tuple[Intervention, ...]:
+        """What was done to the run so far, in order."""
+        return tuple(change for era in self._eras for change in era.changes)
+
+    @property
+    def problem(self) -> Problem:
+        """The problem at the newest step. Raises UnsupportedError for a history made by `minimize`."""
+        return self.problem_at(self.length - 1)
+
+    @property
+    def objective(self) -> Any:
+        """What is minimized at the newest step."""
+        return self._eras[-1].stage.objective
+
+    @property
+    def theta(self) -> Floats:
+        """Parameters at every step, (T + 1, P)."""
+        return self.thetas(range(self.length))
+
+    @property
+    def value(self) -> Floats:
+        """Loss at every step, (T + 1,): with mini-batches that of each step's batch."""
+        length = self.length
+        columns = self.columns
+        if len(columns["step"]) >= length:
+            return columns["loss"][:length].copy()
+        return np.array([self.stage_at(state.step).arrive(state).value for state in self.states(0, length)])
+
+    def era_at(self, step: int) -> Era:
+        """The stretch between interventions to which a step belongs."""
+        self._check(step)
+        return _era(self._eras, step)
+
+    def stage_at(self, step: int) -> Stage:
+        """What determines the update that leaves a step: objective, method, schedule, batches."""
+        return self.era_at(step).stage
+
+    def experiment_at(self, step: int) -> Experiment:
+        """The experiment in force at a step. Raises UnsupportedError for a history made by `minimize`."""
+        experiment = self.era_at(step).experiment
+        if experiment is None:
+            raise UnsupportedError("this history was made by `minimize`: it has no experiment, only an objective")
+        return experiment
+
+    def problem_at(self, step: int) -> Problem:
+        """Data, network or function, and objective in force at a step."""
+        problem = self.era_at(step).problem
+        if problem is None:
+            raise UnsupportedError("this history was made by `minimize`: it has no problem, only an objective")
+        return problem
+
+    def seek(self, step: int) -> State:
+        """The state at a step, bit-equal to the first pass: stored, or replayed from the nearest stored one.
+
+        Raises: SettingsError if the step is not in the history (0 .. length - 1).
+        """
+        self._check(step)
+        recent = self._ring[step & (len(self._ring) - 1)]
+        if recent is not None and recent.step == step:
+            return recent
+        eras = self._eras
+        known, block = self._replayed
+        if known is eras and block and block[0].step <= step <= block[-1].step:
+            return block[step - block[0].step]
+        state = self._stored(eras, step)
+        if state.step == step:
+            return state
+        stage = _era(eras, step).stage
+        replayed = [state]
+        keep = (step - state.step) * _era(eras, step).layout.width * 8 <= self._memory.recent
+        for _ in range(step - state.step):
+            state = stage.step(state)
+            if keep:
+                replayed.append(state)
+        if keep:
+            self._replayed = (eras, replayed)
+        return state
+
+    def seek_cost(self, step: int) -> int:
+        """Updates that `seek(step)` would replay."""
+        self._check(step)
+        recent = self._ring[step & (len(self._ring) - 1)]
+        if recent is not None and recent.step == step:
+            return 0
+        eras = self._eras
+        known, block = self._replayed
+        if known is eras and block and block[0].step <= step <= block[-1].step:
+            return 0
+        return step - self._stored_step(eras, self._frames, step)
+
+    def states(self, start: int = 0, stop: int | None = None) -> Iterator[State]:
+        """The states of steps start .. stop - 1 (to the newest one), each replayed at most once."""
+        state: State | None = None
+        for step in range(start, self.length if stop is None else stop):
+            self._check(step)
+            state = self._onwards(state, step)
+            yield state
+
+    def thetas(self, steps: Iterable[int]) -> Floats:
+        """Parameters at some steps (in any order), (K, P). Stored ones are copied at once, the others replayed."""
+        wanted = np.fromiter(steps, dtype=np.int64)
+        if len(wanted) and not 0 <= wanted.min() <= wanted.max() < self.length:
+            self._check(int(wanted.min()))
+            self._check(int(wanted.max()))
+        eras, frames = self._eras, self._frames
+        result = np.empty((len(wanted), eras[0].state.theta.size))
+        stored = (wanted & ((1 << frames.shift) - 1) == 0) & (wanted >> frames.shift < frames.capacity)
+        stored &= ~np.isin(wanted, [era.start for era in eras])
+        result[stored] = frames.array[wanted[stored] >> frames.shift, : result.shape[1]]
+        rest = np.flatnonzero(~stored)
+        state: State | None = None
+        for place in rest[np.argsort(wanted[rest], kind="stable")].tolist():
+            state = self._onwards(state, int(wanted[place]))
+            result[place] = state.theta
+        return result
+
+    def _onwards(self, state: State | None, step: int) -> State:
+        """The state at a step, from the earlier `state` where that is the shortest way."""
+        eras = self._eras
+        near = self._stored_step(eras, self._frames, step)
+        if state is None or near > state.step or step - state.step > len(self._ring):
+            return self.seek(step)
+        stage = _era(eras, step).stage
+        while state.step < step:
+            state = stage.step(state)
+        return state
+
+    def trail(self, stop: int | None = None, points: int = 2000) -> tuple[npt.NDArray[np.int64], Floats]:
+        """(steps (K,), thetas (K, P)): the path up to step `stop` (included) from stored states alone, without replay
+        but for the last: at most about `points` of them, evenly spaced; interventions' states are among them."""
+        stop = self.length - 1 if stop is None else stop
+        self._check(stop)
+        eras, frames = self._eras, self._frames
+        size = eras[0].state.theta.size
+        spacing = max(1, -(-(stop + 1) // max(points, 1)))
+        stride = 1 << max(frames.shift, (spacing - 1).bit_length())
+        steps = np.arange(0, frames.nearest(stop) + 1, stride, dtype=np.int64)
+        thetas = frames.array[steps >> frames.shift, :size]
+        known = {era.start: era.state.theta for era in eras[-points:] if era.start <= stop}
+        if stop not in known and not (len(steps) and steps[-1] == stop):
+            known[stop] = self.seek(stop).theta
+        extra = np.array(list(known), dtype=np.int64)
+        regular = ~np.isin(steps, extra)
+        steps = np.concatenate((steps[regular], extra))
+        thetas = np.concatenate((thetas[regular], *(theta[None] for theta in known.values())))
+        order = np.argsort(steps, kind="stable")
+        return steps[order], thetas[order]
+
+    def row(self, step: int) -> dict[str, float]:
+        """The logged numbers of one step, by column; replayed if the row was thinned out. "step" among them."""
+        self._check(step)
+        table = self._table
+        if not step & ((1 << table.shift) - 1) and step >> table.shift < table.capacity:
+            index = step >> table.shift
+            return {"step": step, **{name: float(table.arrays[name][index]) for name in COLUMNS}}
+        length = 0.0
+        if step > 0:
+            before = self.seek(step - 1)
+            change = self.stage_at(step - 1).update(before).step
+            with np.errstate(all="ignore"):
+                length = math.sqrt(change.dot(change))
+        stage = self.stage_at(step)
+        numbers = row_of(stage, stage.arrive(self.seek(step)), length)
+        return {"step": step, **dict(zip(COLUMNS, numbers, strict=True))}
+
+    def _check(self, step: int) -> None:
+        if not 0 <= step < self.length:
+            raise SettingsError(f"step: expected 0 .. {self.length - 1}, got {step}")
+
+    def _stored_step(self, eras: tuple[Era, ...], frames: Frames, step: int) -> int:
+        return max(_era(eras, step).start, frames.nearest(step))
+
+    def _stored(self, eras: tuple[Era, ...], step: int) -> State:
+        era, frames = _era(eras, step), self._frames
+        near = self._stored_step(eras, frames, step)
+        if near == era.start:
+            return era.state
+        return era.layout.unpack(near, era.state.theta.size, frames.row(near))
+
+    # ---- writing: the run's own thread only
+
+    def _store(self, state: State) -> None:
+        """Keep a state where it belongs: among the latest, and in the frames if it is one of theirs."""
+        self._ring[state.step & (len(self._ring) - 1)] = state
+        frames = self._frames
+        if not state.step & ((1 << frames.shift) - 1):
+            layout = self._eras[-1].layout
+            layout.pack(state.theta, state.slots, frames.row(state.step))
+
+    def _begin(self, era: Era) -> None:
+        """A new stretch starts at the newest step (replacing one that started there)."""
+        eras = self._eras[:-1] if self._eras[-1].start == era.start else self._eras
+        if era.layout.width > self._frames.width:
+            self._frames = self._frames.widened(era.layout.width, self._memory.keyframes)
+        self._ring[era.start & (len(self._ring) - 1)] = era.state
+        self._eras = (*eras, era)
+
+    def _make_room(self, step: int) -> int:
+        """See that the row and the frame of state `step` can be stored; the last step for which they can."""
+        while step >> self._table.shift >= self._table.capacity:
+            self._table = self._table.grown(self._memory.rows)
+        while step >> self._frames.shift >= self._frames.capacity:
+            self._frames = self._frames.grown()
+        table, frames = self._table, self._frames
+        return min(table.capacity << table.shift, frames.capacity << frames.shift) - 1
+
+    def _note(self, step: int, text: str) -> None:
+        if len(self._notes) < MAX_NOTES:
+            self._notes.append((step, text))
+
+    def _copy(self, step: int) -> History:
+        """An independent history of steps 0 .. step; its head is not published yet."""
+        eras = tuple(era for era in self._eras if era.start <= step)
+        copy = History(eras[0], self._memory)
+        copy._eras = eras
+        copy._table = self._table.until(step)
+        copy._frames = self._frames.until(step)
+        copy._notes = [note for note in self._notes if note[0] < step]
+        return copy
+
+
+def row_of(stage: Stage, arrival: Arrival, step_norm: float) -> tuple[float, ...]:
+    """The row of a state in the order of COLUMNS."""
+    step = arrival.state.step
+    gradient = arrival.gradient
+    training = arrival.value if arrival.rows is None else math.nan
+    validation = math.nan
+    if step % stage.every == 0:
+        training, _, validation = stage.measure(arrival)
+    with np.errstate(all="ignore"):
+        norm = math.sqrt(gradient.dot(gradient))
+    return arrival.value, norm, stage.learning_rate(step), training, validation, step_norm
+
+
+def _era(eras: tuple[Era, ...], step: int) -> Era:
+    if step >= eras[-1].start:
+        return eras[-1]
+    return next(era for era in reversed(eras) if era.start <= step)

@@ -1,0 +1,200 @@
+"""The hot loop: updates made one after another and written to the log. Used by `Run` and `minimize` alike.
+
+Every state is evaluated on arrival, once; what was evaluated is kept for the update that leaves it. Nothing is made per
+step but the update, the state and its slots. An interrupt or an exception anywhere leaves the last state published.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from nnopt.optimizers.base import Local, Rows, Vector
+from nnopt.runs.history import Era, History, row_of
+from nnopt.runs.stage import Arrival, Stage
+from nnopt.runs.state import Memory, Outcome, State
+
+RUNNING = Outcome("running", 0)
+
+
+class Loop:
+    """The head of a run and the log behind it.
+
+    history: its log. limit: the step at which the run stops.
+    """
+
+    def __init__(self, first: Era, limit: int, memory: Memory | None = None) -> None:
+        self.history = History(first, memory or Memory())
+        self.limit = limit
+        self.step_norm = 0.0
+        self._said = ""
+        self._head: tuple[State, Rows | None, float, Vector] = first.stage.arrive(first.state)
+        self._publish(first.stage)
+
+    @property
+    def head(self) -> Arrival:
+        """The newest state, with the loss of its batch evaluated."""
+        return Arrival(*self._head)
+
+    @property
+    def stage(self) -> Stage:
+        """What determines the next update."""
+        return self.history._eras[-1].stage
+
+    def advance(self, steps: int, should_stop: Callable[[], bool] | None = None) -> int:
+        """Make up to `steps` updates, fewer if the run ends or `should_stop()` (asked before each) is true.
+
+        Returns the number made. Whatever objective or method raise goes through; the state before it stays.
+        """
+        history = self.history
+        start = self._head[0].step
+        history.length = start + 1
+        target = min(start + steps, self.limit)
+        with np.errstate(all="ignore"):
+            while self._head[0].step < target and history.outcome.running:
+                if not self._block(target, should_stop):
+                    break
+        return self._head[0].step - start
+
+    def begin(self, era: Era, head: Arrival) -> None:
+        """Go on from the newest step under another stage; its row is written anew. Nothing in here can fail half-way
+        but for lack of memory: `head` was evaluated before."""
+        self.history._begin(era)
+        self._head = head
+        self._publish(era.stage)
+
+    def judge(self) -> None:
+        """Say anew how the run stands at its head."""
+        row = row_of(self.stage, self.head, self.step_norm)
+        self.history.outcome = self._judged(self.stage, row)
+
+    def fork(self, step: int) -> Loop:
+        """An independent loop whose head is an earlier state; the log up to it is copied, not recomputed."""
+        source = self.history
+        era = source.era_at(step)
+        state = source.seek(step)
+        norm = source.row(step)["step_norm"]
+        copy = Loop.__new__(Loop)
+        copy.history = source._copy(step)
+        copy.limit = self.limit
+        copy.step_norm = norm
+        copy._said = next((text for at, text in reversed(copy.history._notes) if at < step), "")
+        copy._head = era.stage.arrive(state)
+        copy._publish(era.stage)
+        return copy
+
+    def _publish(self, stage: Stage) -> None:
+        """Write the head's row and state, judge it, and let readers see it."""
+        history, head = self.history, self.head
+        state = head.state
+        history._make_room(state.step)
+        history._store(state)
+        row = row_of(stage, head, self.step_norm)
+        history._table.write(state.step, row)
+        history.outcome = self._judged(stage, row)
+        history.length = state.step + 1
+
+    def _block(self, target: int, should_stop: Callable[[], bool] | None) -> bool:
+        """Updates until `target` or until the log must grow; False when asked to stop."""
+        history, stage, era = self.history, self.stage, self.history._eras[-1]
+        target = min(target, history._make_room(self._head[0].step + 1))
+        table, frames, ring = history._table, history._frames, history._ring
+        losses, norms, rates, trainings, validations, lengths = table.views
+        row_mask, row_shift = (1 << table.shift) - 1, table.shift
+        frame_mask, frame_shift, pack, packed = (1 << frames.shift) - 1, frames.shift, era.layout.pack, frames.array
+        ring_mask, width = len(ring) - 1, era.layout.width
+        objective, evaluate, update = stage.objective, stage.evaluate, stage.optimizer.update
+        base, factor, constant = stage.base_rate, stage.schedule.factor, stage.constant
+        every, full, measured_at = stage.every, stage.full, stage.measures
+        converged_below = stage.gradient_norm
+        longest = stage.explosion * era.scale
+        sqrt = math.sqrt
+        state, batch, value, gradient = self._head
+        step, theta, slots = state.step, state.theta, state.slots
+        rate = base if constant else base * factor(step)
+        # one for all steps: a method reads it during its update only
+        local = Local(objective, theta, value, gradient, batch)
+        while step < target:
+            if should_stop is not None and should_stop():
+                return False
+            change = update(local, slots, rate)
+            move = change.step
+            theta = theta + move
+            theta.setflags(write=False)
+            batch, value, gradient = evaluate(theta, step + 1)
+            local.theta, local.value, local.gradient = theta, value, gradient
+            if batch is not None:
+                local.take(batch)
+            if change.note != self._said:
+                self._said = change.note
+                if change.note:
+                    history._note(step, change.note)
+            step += 1
+            slots = change.slots
+            state = State(step, theta, slots)
+            length = sqrt(move.dot(move))
+            norm = sqrt(gradient.dot(gradient))
+            if not constant:
+                rate = base * factor(step)
+            ring[step & ring_mask] = state
+            if not step & frame_mask:
+                pack(theta, slots, packed[step >> frame_shift, :width])
+            stored = not step & row_mask
+            if stored:
+                index = step >> row_shift
+                losses[index] = value
+                norms[index] = norm
+                rates[index] = rate
+                lengths[index] = length
+                if full:
+                    trainings[index] = value
+            judged_norm = norm if full else math.inf
+            if measured_at and not step % every:
+                measured = stage.measure(Arrival(state, batch, value, gradient))
+                judged_norm = measured.gradient_norm
+                if stored:
+                    trainings[index] = measured.training
+                    validations[index] = measured.validation
+            ended = not (length <= longest and value - value == 0.0 and norm - norm == 0.0)
+            if ended or judged_norm < converged_below or step >= self.limit:
+                history.outcome = self._verdict(stage, step, value, norm, length, judged_norm)
+            # from here on the step is made: head first, then what readers see
+            self.step_norm, self._head = length, (state, batch, value, gradient)
+            history.length = step + 1
+            if ended or judged_norm < converged_below:
+                break
+        return True
+
+    def _judged(self, stage: Stage, row: tuple[float, ...]) -> Outcome:
+        step = self._head[0].step
+        judged = row[1] if stage.full else math.inf
+        if not stage.full and step % stage.every == 0:
+            judged = stage.measure(self.head).gradient_norm
+        # where a change was made, the length of the step that led there says nothing about what follows
+        length = self.step_norm if step > self.history._eras[-1].start else 0.0
+        return self._verdict(stage, step, row[0], row[1], length, judged)
+
+    def _verdict(self, stage: Stage, step: int, value: float, norm: float, length: float, judged: float) -> Outcome:
+        era = self.history._eras[-1]
+        fault = ""
+        if not math.isfinite(value):
+            fault = f"the loss became {'infinite' if value > 0 else 'minus infinite' if value < 0 else 'not a number'}"
+        elif math.isinf(length):
+            fault = "the step became infinite"
+        elif math.isnan(length) or math.isnan(norm):
+            fault = "the parameters or the gradient became not a number"
+        elif math.isinf(norm):
+            fault = "the gradient became infinite"
+        elif length > stage.explosion * era.scale:
+            times = f"{length / era.scale:.1e}"
+            fault = f"the step is {times} times longer than its starting point is from the origin"
+        if fault:
+            return Outcome("diverged", step, f"diverged at step {step}: {fault}")
+        if judged < stage.gradient_norm:
+            text = f"the gradient's norm {judged:.1e} is below {stage.gradient_norm:g}"
+            return Outcome("converged", step, f"converged at step {step}: {text}")
+        if step >= self.limit:
+            return Outcome("stopped", step, f"stopped at step {step}: all its steps are made")
+        return Outcome("running", step)

@@ -1,0 +1,285 @@
+"""The 2D panel: the loss on a plane as a map, its quadratic model, both steps, and the way the run has come.
+
+While a run plays the plane stays and the point moves on it; when it pauses, the plane is cut exactly through the point.
+A click starts the run from that place, and the point can be dragged.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import numpy as np
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtGui import QResizeEvent
+from PySide6.QtWidgets import QInputDialog, QLabel
+
+from nnopt.runs.experiment import Experiment, FunctionProblem
+from nnopt_gui.panels.base import Choice, Panel, Picture
+from nnopt_gui.panels.landscape_levels import Extent
+from nnopt_gui.panels.landscape_model import Ask, LandscapePicture, LocalModel, landscapes, local_model
+from nnopt_gui.panels.landscape_plane import PLANES, MapFrame, planes
+from nnopt_gui.panels.landscape_scene import LandscapeScene
+from nnopt_gui.panels.landscape_steps import function_of, parameter_names, steps_at
+from nnopt_gui.panels.landscape_trail import LiveTrail
+from nnopt_gui.panels.landscape_words import sentence
+from nnopt_gui.panels.slice_model import work
+from nnopt_gui.state.view import View
+from nnopt_gui.widgets.plot import LabPlot
+
+#: parameters^2 times examples up to which steps and model are computed while drawing: always, and as a point is dragged
+INSTANT, CHEAP = 256, 10_000_000
+#: seconds between two pictures, and between two maps, while a run plays
+PACE, MAP_PACE = 0.1, 0.5
+#: milliseconds without a turn of the wheel (or a change of size) after which the map is computed anew
+REST = 160
+NO_PLANE = "One parameter has no plane: its whole landscape is the curve in “Slice through the loss”."
+
+
+class LandscapePanel(Panel):
+    """Loss landscape."""
+
+    id = "landscape"
+    title = "Loss landscape"
+    area = (0, 1, 1, 1)
+    choices = (Choice("plane", "Plane", PLANES),)
+
+    def __init__(self, parent: Any = None) -> None:
+        super().__init__(parent)
+        self.plot = LabPlot("first direction", "second direction", grid="", equal=True, on_map=True, parent=self.body)
+        self.body.layout().addWidget(self.plot)
+        self.plot.setAccessibleName("Map of the loss on a plane")
+        self.nothing = QLabel(NO_PLANE, self.body)
+        self.nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.nothing.setWordWrap(True)
+        self.nothing.hide()
+        self.body.layout().addWidget(self.nothing)
+        # a double-click is a second click here: it must not change the view as well
+        self.plot.view.double_clicked.disconnect(self.plot.reset_view)
+        self.scene = LandscapeScene(self.plot)
+        self.scene.point.constrain = self.scene.within
+        self.scene.point.moved.connect(self._dragged)
+        self.scene.point.released.connect(self._released)
+        self.plot.clicked.connect(self._clicked)
+        self.add_action("Choose two parameters…", self.choose_parameters)
+        self.add_action("Reset the view", self.plot.reset_view)
+        self._view: View | None = None
+        self._trail = LiveTrail()
+        self._picture: Picture | None = None
+        self._asked = 0.0
+        self._mapped = 0.0
+        self._map_of: tuple[Any, ...] = ()
+        self._options: tuple[Any, ...] = ()
+        self._held: tuple[float, float] | None = None
+        self._rest = QTimer(self)
+        self._rest.setSingleShot(True)
+        self._rest.setInterval(REST)
+        self._rest.timeout.connect(self._rested)
+        self.plot.view.sigRangeChangedManually.connect(lambda *_: self._rest.start())
+        self.plot.view_reset.connect(self._rest.start)
+
+    @classmethod
+    def supports(cls, experiment: Experiment) -> bool:
+        """There is a plane through every loss of two parameters or more."""
+        problem = experiment.problem
+        return not (isinstance(problem, FunctionProblem) and problem.function.size < 2)
+
+    # ------------------------------------------------------------------------------------------------------ drawing
+
+    def show_view(self, view: View) -> None:
+        before, self._view = self._view, view
+        if before is None or before.run != view.run:
+            self._begin(view)
+        flat = int(view.objective.size) < 2
+        self.nothing.setVisible(flat)
+        self.plot.setVisible(not flat)
+        if flat:
+            self.set_readout(NO_PLANE)
+            return
+        self._offer_options(view)
+        self.scene.set_running(view.playing)
+        if not view.probe:
+            self._trail.see(view.state.step, view.state.theta)
+        frame = self.scene.frame
+        if frame is None or self._held is not None:
+            return
+        if self._instant(view) and self._fits(view):
+            self._show_local(view)
+        elif view.playing:
+            self.scene.move_point(frame.place(view.state.theta))
+        if view.playing or frame.complete:
+            self.scene.show_past(self._trail.until(view.cursor))
+
+    def _show_local(self, view: View) -> None:
+        frame = self.scene.frame
+        assert frame is not None
+        local = local_model(view, frame, steps_at(view))
+        self.scene.show_local(local)
+        self._say(local, frame)
+
+    def _say(self, local: LocalModel, frame: MapFrame) -> None:
+        self.set_readout(sentence(local, frame))
+        self.plot.setAccessibleDescription(self.accessibleDescription())
+
+    def picture(self, view: View) -> Picture | None:
+        if int(view.objective.size) < 2:
+            return None
+        keep = view.playing or view.probe
+        if self._held is not None and work(view.objective) * view.objective.size <= CHEAP:
+            return self._picture
+        now = time.monotonic()
+        if view.playing and self._picture is not None and now - self._asked < PACE:
+            return self._picture
+        ask = self._ask(view, keep and self._fits(view), now)
+        key = (
+            view.place,
+            view.playing,
+            view.state.theta.tobytes(),
+            id(view.choices),
+            id(view.objective),
+            ask.kind,
+            ask.window,
+            round(ask.aspect, 2),
+        )
+        self._picture = Picture(key, lambda: landscapes(view, ask))
+        self._asked = now
+        return self._picture
+
+    def _ask(self, view: View, keep: bool, now: float) -> Ask:
+        scene = self.scene
+        same = self._fits(view)
+        frame = scene.frame if same else None
+        window = scene.visible() if self.plot.user_view and same else None
+        if frame is not None and frame.complete:
+            wanted = self._map_of != self._map_place(view, window)
+        else:
+            aged = view.playing and now - self._mapped > MAP_PACE
+            wanted = not keep or aged or scene.beyond(view.state.theta, 0.3 if view.playing else 0.47)
+        return Ask(
+            kind=self._kind(view),
+            aspect=scene.aspect(),
+            window=window,
+            frame=frame,
+            extent=scene.home if same else None,
+            scale=scene.scale if same else None,
+            keep=keep,
+            map=wanted or scene.values is None,
+            quick=view.playing or view.probe,
+        )
+
+    def draw(self, view: View, result: Any) -> None:
+        current = self._view
+        if current is None or view.run != current.run or not isinstance(result, LandscapePicture):
+            return
+        if self._kind(view) != self._kind(current) or (self._held is not None and not view.probe):
+            return
+        if result.values is not None:
+            self._mapped = time.monotonic()
+            self._map_of = self._map_place(view, self.scene.visible() if self.plot.user_view else None)
+        self._trail.take(result.past)
+        function = function_of(view)
+        minima = function is not None and bool(function.minima)
+        self.scene.set_legend(result.past.steps.size, minima, result.frame.complete)
+        newer = current.cursor != view.cursor and self._held is None
+        if newer and self._instant(view):
+            self.scene.show_map(result)
+            self.show_view(current)
+        else:
+            self.scene.show(result)
+            self._say(result.local, result.frame)
+            if newer:
+                self.show_view(current)
+        if result.frame.complete and function is not None:
+            self.scene.minima.set(np.array([m.theta for m in function.minima]).reshape(-1, 2))
+        self.set_subtitle(result.frame.note or result.local.note)
+
+    def _instant(self, view: View) -> bool:
+        """Whether steps and model can be computed while drawing."""
+        return bool(work(view.objective) * view.objective.size <= INSTANT)
+
+    def _begin(self, view: View) -> None:
+        """Another run: what was drawn is of no interest any more, but for the map of a function, which stays."""
+        self._trail.reset(view.run)
+        self._picture = None
+        self._held = None
+        self.plot.user_view = False
+        self.scene.clear()
+        self._map_of = ()
+
+    def _kind(self, view: View) -> str:
+        return "own" if int(view.objective.size) == 2 else str(view.choice("landscape.plane", "gradient_newton"))
+
+    def _fits(self, view: View) -> bool:
+        """Whether the plane that is shown is the one that the view wants."""
+        frame = self.scene.frame
+        return frame is not None and self._map_of[:2] == (view.run, self._kind(view))
+
+    def _map_place(self, view: View, window: Extent | None) -> tuple[Any, ...]:
+        """What a function's map depends on."""
+        inside = self.scene.home is None or not self.scene.beyond(view.state.theta, 0.5)
+        return (view.run, self._kind(view), id(view.objective), window, round(self.scene.aspect(), 2), inside)
+
+    def _offer_options(self, view: View) -> None:
+        place = (view.run, self._kind(view))
+        if place != self._options:
+            self._options = place
+            self.set_options("plane", planes(view, place[1]))
+            self.set_choice("plane", place[1])
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        if self._view is not None:
+            self._rest.start()
+
+    # -------------------------------------------------------------------------------------------- clicks and dragging
+
+    def _clicked(self, a: float, b: float) -> None:
+        if self.scene.frame is not None:
+            self.emit_intent("move_to", theta=self.scene.frame.point(a, b))
+
+    def _dragged(self, a: float, b: float) -> None:
+        frame, view = self.scene.frame, self._view
+        if frame is None or view is None or self.scene.local is None:
+            return
+        if self._held is None:
+            self._held = self.scene.local.place
+        theta = frame.point(a, b)
+        if work(view.objective) * view.objective.size <= CHEAP:
+            state = msgspec.structs.replace(view.state, theta=theta)
+            self._show_local(replace(view, state=state, probe=True))
+        self.emit_intent("probe", theta=theta)
+
+    def _released(self, a: float, b: float) -> None:
+        frame, start = self.scene.frame, self._held
+        self._held = None
+        if frame is None or start is None:
+            return
+        home = self.scene.visible()
+        if np.hypot(a - start[0], b - start[1]) < 1e-6 * (home[1] - home[0]):
+            self.emit_intent("probe", theta=None)
+        else:
+            self.emit_intent("move_to", theta=frame.point(a, b))
+
+    # ------------------------------------------------------------------------------------------------------ choices
+
+    def _rested(self) -> None:
+        """Wheel or window rest: the map is wanted for what is seen now."""
+        if self._view is not None and self._held is None:
+            self.emit_intent("choose", name="landscape.window", value=[*self.scene.visible(), self.scene.aspect()])
+
+    def choose_parameters(self) -> None:
+        """Ask for two parameters by name and cut along them."""
+        view = self._view
+        if view is None or int(view.objective.size) <= 2:
+            return
+        numbered = [f"{i + 1}: {name}" for i, name in enumerate(parameter_names(view.objective))]
+        picked: list[int] = []
+        for words in ("First parameter", "Second parameter"):
+            left = [name for i, name in enumerate(numbered) if i not in picked]
+            chosen, accepted = QInputDialog.getItem(self, "Plane", words, left, 0, False)
+            if not accepted or chosen not in left:
+                return
+            picked.append(numbered.index(chosen))
+        self.emit_intent("choose", name="landscape.plane", value=f"parameters:{picked[0]},{picked[1]}")

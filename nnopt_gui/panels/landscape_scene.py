@@ -1,0 +1,186 @@
+"""The landscape panel's plot: map, contours, model, trail, both steps and the point, kept and moved, never rebuilt."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from nnopt_gui.panels.landscape_levels import Extent
+from nnopt_gui.panels.landscape_marks import HoverWords, MapArrow, Minima
+from nnopt_gui.panels.landscape_model import LandscapePicture, LocalModel
+from nnopt_gui.panels.landscape_plane import MapFrame
+from nnopt_gui.panels.slice_model import Past, Vector
+from nnopt_gui.panels.slice_scene import name_axes
+from nnopt_gui.widgets.contours import Polyline
+from nnopt_gui.widgets.heatmap import HeatMap, Scale
+from nnopt_gui.widgets.legend import Entry
+from nnopt_gui.widgets.marks import DraggablePoint, Mark, Trail
+from nnopt_gui.widgets.plot import LabPlot
+
+#: pixels of width and height below which the legend is short, and of height below which it is left out
+NARROW, LOW, TINY = 420, 220, 170
+#: pixels that a letter of an axis' name takes
+LETTER = 6.6
+
+
+class LandscapeScene:
+    """Everything that is drawn on one plane."""
+
+    def __init__(self, plot: LabPlot) -> None:
+        self.plot = plot
+        self.map = HeatMap(plot, "loss")
+        self.contours = plot.add(Polyline("map_contour", z=-5))
+        self.model = plot.add(Polyline("map_model", z=5))
+        self.minima = plot.add(Minima())
+        self.trail = plot.add(Trail())
+        self.lowest = plot.add(Mark("plus", "model", size=15))
+        self.gradient = plot.add(MapArrow("gradient", "gradient step"))
+        self.newton = plot.add(MapArrow("newton", "Newton step"))
+        self.hover = plot.add(HoverWords())
+        self.point = plot.add(DraggablePoint())
+        self.frame: MapFrame | None = None
+        self.home: Extent | None = None
+        self.extent: Extent | None = None
+        self.scale: Scale | None = None
+        self.values: Vector | None = None
+        self.local: LocalModel | None = None
+        self._legend: tuple[Any, ...] = ()
+        self._still = False
+        self._place = (math.nan, math.nan)
+        plot.hovered.connect(lambda x, y: self.hover.hover(x, y))
+        plot.hover_left.connect(self.hover.leave)
+        plot.view.sigRangeChanged.connect(lambda *_: self._follow_range())
+
+    def clear(self) -> None:
+        """Show nothing."""
+        self.frame = self.home = self.extent = self.values = self.local = None
+        self.scale = None
+        self.map.clear()
+        self.contours.set([], [])
+        self.minima.set(np.empty((0, 2)))
+        self.show_past(Past())
+        self._clear_local()
+        self.move_point((math.nan, math.nan))
+
+    def show(self, picture: LandscapePicture) -> None:
+        """A picture; without values the map stays as it is."""
+        self.show_map(picture)
+        self.show_past(picture.past)
+        self.show_local(picture.local)
+
+    def show_map(self, picture: LandscapePicture) -> None:
+        """Plane, range and map of a picture."""
+        self.frame, self.home = picture.frame, picture.home
+        if picture.values is not None and picture.extent is not None and picture.lines is not None:
+            self.values, self.extent, self.scale = picture.values, picture.extent, picture.scale
+            self.map.set(picture.values, picture.extent, picture.scale)
+            self.contours.set(*picture.lines)
+        self._still = True
+        self.plot.set_home(*picture.home)
+        self._still = False
+        name_axes(self.plot, *self._labels(picture.frame))
+
+    def show_past(self, past: Past) -> None:
+        """The trail, projected on the plane that is shown."""
+        if self.frame is None or not past.steps.size:
+            self.trail.set(np.empty(0), np.empty(0))
+            self.hover.set(Past(), np.empty((0, 2)), np.empty(0))
+            return
+        with np.errstate(all="ignore"):
+            places, away = self.frame.project(past.thetas)
+        self.trail.set(places[:, 0], places[:, 1])
+        self.hover.set(past, places, away)
+
+    def show_local(self, local: LocalModel) -> None:
+        """Point, model and steps."""
+        self.local = local
+        self.move_point(local.place)
+        if not math.isfinite(local.value):
+            self._clear_local()
+            return
+        self._draw_model()
+        a, b = local.place
+        self.gradient.length = float(np.linalg.norm(local.gradient_step))
+        self.gradient.set(a, b, a + local.gradient_arrow[0], b + local.gradient_arrow[1])
+        self.newton.label = local.newton_name
+        self.newton.length = 0.0 if local.newton is None else float(np.linalg.norm(local.newton))
+        self.newton.set(a, b, a + local.newton_arrow[0], b + local.newton_arrow[1])
+        lowest = local.minimum
+        self.lowest.set(*(lowest if lowest is not None else (math.nan, math.nan)))
+
+    def move_point(self, place: tuple[float, float]) -> None:
+        """The current point alone; it is not drawn outside the map."""
+        self._place = place
+        self.point.set(*(place if self.within(*place) == place else (math.nan, math.nan)))
+
+    def within(self, a: float, b: float) -> tuple[float, float]:
+        """The nearest place that the plot shows."""
+        a0, a1, b0, b1 = self.visible()
+        return min(max(a, a0), a1), min(max(b, b0), b1)
+
+    def _follow_range(self) -> None:
+        if not self._still:
+            self._draw_model()
+            self.move_point(self._place)
+
+    def _draw_model(self) -> None:
+        if self.local is not None and math.isfinite(self.local.value):
+            (a0, a1), (b0, b1) = self.plot.view.viewRange()
+            self.model.set(*self.local.lines((a0, a1, b0, b1)))
+
+    def _clear_local(self) -> None:
+        self.model.set([], [])
+        self.gradient.clear()
+        self.newton.clear()
+        self.lowest.clear()
+
+    def set_legend(self, steps: int, minima: bool, complete: bool) -> None:
+        """What lines and marks mean. steps: length of the trail. complete: it lies in the plane."""
+        narrow = self.plot.width() < NARROW or self.plot.height() < LOW
+        place = (steps > 0, minima, narrow, complete, self.plot.height() < TINY)
+        if place == self._legend:
+            return
+        self._legend = place
+        entries = [Entry("quadratic model", "map_model")]
+        if not (narrow or minima):
+            entries.insert(0, Entry("equal loss, log-spaced", "map_contour"))
+        if minima:
+            entries.append(Entry("minimum", "map_trail", "star"))
+        if self.plot.height() < TINY:
+            entries = []
+        elif steps > 0 and not narrow:
+            entries.append(Entry("trail" if complete else "trail, projected", "map_trail"))
+        self.plot.set_legend(entries)
+
+    def _labels(self, frame: MapFrame) -> tuple[str, str]:
+        """The axes in words; the upright one shorter where it would not fit."""
+        across, up = frame.labels
+        room = self.plot.view.rect().height() + 12
+        return across, up.removeprefix("along ").removeprefix("the ") if LETTER * len(up) > room else up
+
+    def set_running(self, running: bool) -> None:
+        """Thin lines while a run plays."""
+        self.plot.set_running(running)
+        for line in (self.contours, self.model):
+            line.set_running(running)
+
+    def visible(self) -> Extent:
+        """What the plot shows."""
+        (a0, a1), (b0, b1) = self.plot.view.viewRange()
+        return float(a0), float(a1), float(b0), float(b1)
+
+    def beyond(self, theta: Vector, share: float) -> bool:
+        """Whether a point is further from the middle of the map than `share` of its size."""
+        if self.frame is None or self.home is None:
+            return True
+        a, b = self.frame.place(theta)
+        a0, a1, b0, b1 = self.home
+        # what is not a number is not inside
+        return not (abs(a - (a0 + a1) / 2) <= share * (a1 - a0) and abs(b - (b0 + b1) / 2) <= share * (b1 - b0))
+
+    def aspect(self) -> float:
+        """Width / height of the plot."""
+        area = self.plot.view.rect()
+        return float(area.width() / area.height()) if area.height() > 1 and area.width() > 1 else 1.6

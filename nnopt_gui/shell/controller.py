@@ -1,0 +1,196 @@
+"""Brings it all together: intents -> model, trainer, analyst; and one frame timer that drains them all.
+
+It works without a window (tests do that): `frame(seconds)` is what the timer calls. The parts: `transport` (playing and
+seeking), `editing` (changes and undo), `stage` (the panels).
+"""
+
+from __future__ import annotations
+
+from time import perf_counter
+from typing import Any
+
+from PySide6.QtCore import QObject, Qt, QTimer, Signal
+
+from nnopt_gui.engine.analyst import Analyst
+from nnopt_gui.engine.gate import Gate, share_the_interpreter
+from nnopt_gui.engine.messages import Edited, Notice, Started, Stopped
+from nnopt_gui.engine.trainer import Trainer
+from nnopt_gui.shell.editing import Editing
+from nnopt_gui.shell.plateau_watch import OWNER, PlateauWatch
+from nnopt_gui.shell.share import MOVING, WORKING
+from nnopt_gui.shell.stage import Stage
+from nnopt_gui.shell.transport import Transport
+from nnopt_gui.state.model import AppModel
+from nnopt_gui.state.undo import Undo
+
+FRAME_MS = 16
+#: part of the time that the analyst may compute while the worker needs the machine
+ANALYST_SHARE = 0.12
+
+
+class Controller(QObject):
+    """The laboratory without its window. Call `start` to bring the threads and the timer up, `close` to end them.
+
+    painted: emitted at the end of every frame, with whether anything was drawn.
+    """
+
+    framed = Signal(bool)
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.gate = Gate()
+        self.model = AppModel(self)
+        self.trainer = Trainer(self.gate, self)
+        self.analyst = Analyst(self.gate, self)
+        self.undo_list = Undo()
+        self.transport = Transport(self.model, self.trainer)
+        self.editing = Editing(self.model, self.trainer, self.transport, self.undo_list)
+        self.stage = Stage(self.model, self.analyst, lambda: self.trainer.snapshot.seconds_per_update)
+        self.plateaus = PlateauWatch(self.model, self.analyst)
+        self.stage.listeners[OWNER] = self.plateaus.take
+        self.closed = False
+        self._timer = QTimer(self)
+        self._timer.setTimerType(Qt.TimerType.PreciseTimer)
+        self._timer.setInterval(FRAME_MS)
+        self._timer.timeout.connect(self._on_timer)
+        self._after_painting = QTimer(self)  # fires after the paint events of a frame
+        self._after_painting.setSingleShot(True)
+        self._after_painting.setInterval(0)
+        self._after_painting.timeout.connect(self._painted)
+        self._last_frame = self._frame_began = perf_counter()
+        self.model.run_changed.connect(self.stage.run_replaced)
+
+    # ------------------------------------------------------------------------------------------------ life and death
+
+    def start(self) -> None:
+        """Threads and frame timer."""
+        share_the_interpreter()
+        self.trainer.start()
+        self.analyst.start(self.analyst.Priority.LowPriority)
+        self._last_frame = perf_counter()
+        self._timer.start()
+
+    def close(self, timeout: float = 10.0) -> bool:
+        """End timer and threads, whatever they do; True if they have ended. May be called again."""
+        self.closed = True
+        self._timer.stop()
+        self._after_painting.stop()
+        ended = self.analyst.close(timeout)
+        return self.trainer.close(timeout) and ended
+
+    @property
+    def idle(self) -> bool:
+        """The worker has answered everything, stands still, and all of that was taken over."""
+        snapshot = self.trainer.snapshot
+        return (
+            self.editing.answered
+            and not snapshot.working
+            and not self.trainer.events
+            and (self.model.run is None or self.model.head == self.model.run.state.step)
+        )
+
+    def summary(self) -> str:
+        """The run in a few lines, for a terminal."""
+        model = self.model
+        if model.run is None:
+            return "nothing was run"
+        row = model.run.history.row(model.cursor)
+        experiment = model.run.experiment
+        lines = [
+            ("problem", experiment.problem.__struct_config__.tag),
+            ("seed", f"{experiment.seed}"),
+            ("step", f"{model.cursor:,} of {model.limit:,}"),
+            ("loss", f"{row['loss']:.6g}"),
+            ("validation", f"{row['validation_loss']:.6g}"),
+            ("|g|", f"{row['gradient_norm']:.3g}"),
+            ("outcome", model.run.outcome.reason or model.run.outcome.kind),
+        ]
+        return "\n".join(f"{name:<12}{value}" for name, value in lines)
+
+    # ------------------------------------------------------------------------------------------------------- intents
+
+    def on_intent(self, intent: Any, source: str = "") -> None:
+        """What the user did in a panel; source: its id."""
+        values = intent.values
+        dragged = intent.kind == "probe" and values.get("theta") is not None
+        self.stage.leader = source if dragged else ""
+        match intent.kind:
+            case "probe":
+                if values.get("theta") is not None and self.model.playing:
+                    self.transport.pause()
+                self.model.set_probe(values.get("theta"))
+            case "seek":
+                self.transport.seek(int(values["step"]))
+            case "choose":
+                self.model.choose(values["name"], values["value"])
+            case "select":
+                self.model.select(values.get("index"))
+            case kind:
+                self.editing.intent(kind, values)
+
+    # --------------------------------------------------------------------------------------------------- every frame
+
+    def _on_timer(self) -> None:
+        now = perf_counter()
+        seconds, self._last_frame = now - self._last_frame, now
+        self.frame(seconds)
+
+    def frame(self, seconds: float = FRAME_MS / 1000) -> None:
+        """Drain the worker, move a replay on, draw what has changed. seconds: since the last frame."""
+        self._frame_began = perf_counter()
+        self.gate.close()
+        drawn = False
+        try:
+            self._drain()
+            self.transport.tick(seconds)
+            self.plateaus.frame()
+            drawn = self.stage.frame(seconds, self._drawing_share())
+            self.framed.emit(drawn)
+        finally:
+            if drawn:
+                self._after_painting.start()
+            else:
+                self.gate.open()
+
+    def _painted(self) -> None:
+        self.gate.open()
+        self.stage.share.painted(perf_counter() - self._frame_began)
+
+    def _drawing_share(self) -> float | None:
+        if self._crowded:
+            return WORKING
+        return MOVING if self.model.playing or self.model.probe is not None else None
+
+    @property
+    def _crowded(self) -> bool:
+        """Whether the worker needs most of the machine."""
+        snapshot = self.trainer.snapshot
+        if not snapshot.working or self.model.run is None:
+            return False
+        return snapshot.rate is None or snapshot.rate * snapshot.seconds_per_update > 0.3
+
+    def _drain(self) -> None:
+        snapshot = self.trainer.snapshot
+        events = self.trainer.events
+        for _ in range(len(events)):
+            match events.popleft():
+                case Started() as event:
+                    self.editing.started(event)
+                case Edited() as event:
+                    self.editing.edited(event)
+                case Stopped() as event:
+                    self.transport.stopped(event)
+                case Notice() as notice:
+                    self.model.say(notice.kind, notice.text, notice.detail)
+                    if notice.about is not None:
+                        self.editing.refused(notice)
+        self.transport.take(snapshot)
+        self.editing.settle()
+        model = self.model
+        model.set_status(snapshot.updates_per_second, snapshot.busy)
+        self.analyst.share = ANALYST_SHARE if self._crowded else 1.0
+        if model.run is not None:
+            state = model.run.state
+            model.set_length(max(model.length, min(model.run.history.length, state.step + 1)))
+            if model.cursor == state.step:
+                self.stage.offer(model.number, state)

@@ -1,0 +1,67 @@
+"""Finds the plateaus of the run that is shown while it grows, on the analyst's thread."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass
+from time import perf_counter
+
+from nnopt.analysis.plateaus import Plateau, PlateauDetector
+from nnopt.runs.history import History
+from nnopt_gui.engine.analyst import Analyst, Result
+from nnopt_gui.state.model import AppModel
+
+OWNER = "plateaus"
+#: seconds between two looks while training runs, and rows that are looked at in one go
+PAUSE = 0.25
+ROWS = 200_000
+
+
+@dataclass(frozen=True)
+class _Look:
+    key: Hashable
+    compute: Callable[[], Iterator[tuple[Plateau, ...]]]
+
+
+class PlateauWatch:
+    """Feeds new rows to a detector and hands what it finds to the model. The detector is touched on the analyst's
+    thread alone, one look after the other."""
+
+    def __init__(self, model: AppModel, analyst: Analyst) -> None:
+        self._model = model
+        self._analyst = analyst
+        self._number = 0
+        self._detector = PlateauDetector()
+        self._looked = 0.0
+
+    def frame(self) -> None:
+        """Ask for a look when there are new rows."""
+        model = self._model
+        if model.history is None:
+            return
+        if self._number != model.number:
+            self._number, self._detector, self._looked = model.number, PlateauDetector(), 0.0
+        now = perf_counter()
+        if not model.playing or now - self._looked >= PAUSE:
+            place = (model.number, model.length)
+            history, detector = model.history, self._detector
+            if self._analyst.request(OWNER, _Look(place, lambda: _look(history, detector)), place):
+                self._looked = now
+
+    def take(self, result: Result) -> None:
+        """What a look found."""
+        if result.error is None and not result.empty and result.tag[0] == self._model.number:
+            self._model.set_plateaus(result.value)
+
+
+def _look(history: History, detector: PlateauDetector) -> Iterator[tuple[Plateau, ...]]:
+    while True:
+        columns = history.columns
+        steps, losses = columns["step"], columns["loss"]
+        first = int(steps.searchsorted(detector.steps))
+        last = min(len(steps), first + ROWS)
+        if last > first:
+            detector.extend(losses[first:last], steps[first:last])
+        if last == len(steps):
+            break
+    yield detector.plateaus()

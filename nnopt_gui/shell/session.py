@@ -1,0 +1,192 @@
+"""Files: what can be opened (experiments, sessions, CSV data), and what is saved."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+from PySide6.QtWidgets import QFileDialog
+
+from nnopt.errors import NnoptError, SpecError
+from nnopt.objectives.datasets import Data
+from nnopt.runs.experiment import (
+    Experiment,
+    NetworkProblem,
+    Recording,
+    default_experiment,
+    load,
+    load_recording,
+    save,
+    save_recording,
+)
+from nnopt.runs.problem import build
+
+if TYPE_CHECKING:
+    from nnopt_gui.shell.examples import Example
+    from nnopt_gui.shell.main_window import MainWindow
+
+DATA_ENDINGS = (".csv", ".tsv", ".txt", ".data", ".dat")
+#: larger tables are not read twice
+CHECKED_BYTES = 8 * 2**20
+_OPEN = ";;".join(
+    (
+        "All that can be opened (*.json *.csv *.tsv *.txt)",
+        "Experiments, sessions (*.json)",
+        "Data (*.csv *.tsv *.txt)",
+        "All (*)",
+    )
+)
+_SAVE = "nnopt session (*.json)"
+_SAVE_EXPERIMENT = "nnopt experiment (*.json)"
+
+
+@dataclass(frozen=True)
+class Opened:
+    """What a file holds: a recording (of length 0: an experiment that has not run yet) and its name."""
+
+    recording: Recording
+    title: str
+
+
+def read(path: str | Path, seed: int | None = None) -> Opened:
+    """Whatever `path` is. seed: instead of the file's.
+
+    Raises: NnoptError (SpecError, DataError) that names the file and what is wrong in it.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise SpecError(f"{file}: there is no such file")
+    if file.suffix.lower() in DATA_ENDINGS:
+        recording = Recording(csv_experiment(file))
+    elif _is_session(file):
+        recording = load_recording(file)
+    else:
+        recording = Recording(load(file))
+    if seed is not None:
+        experiment = msgspec.structs.replace(recording.experiment, seed=seed)
+        recording = msgspec.structs.replace(recording, experiment=experiment)
+    return Opened(recording, file.name)
+
+
+def check(opened: Opened) -> None:
+    """Build what the experiment needs (data, network), to know now whether that is possible; a large table is left to
+    the worker. Raises: NnoptError that says what is wrong."""
+    path = getattr(getattr(opened.recording.experiment.problem, "data", None), "path", "")
+    if not path or not Path(path).is_file() or Path(path).stat().st_size < CHECKED_BYTES:
+        build(opened.recording.experiment)
+
+
+def csv_experiment(file: Path) -> Experiment:
+    """The default network and method on the data of a CSV file; its columns are guessed when it is read."""
+    data = Data.registry.get("csv")(path=str(file))
+    base = default_experiment()
+    assert isinstance(base.problem, NetworkProblem)
+    problem = msgspec.structs.replace(base.problem, data=data, loss="auto")
+    return msgspec.structs.replace(base, problem=problem)
+
+
+def _is_session(file: Path) -> bool:
+    try:
+        head = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, OSError):
+        return False  # `load` says what is wrong with it
+    return isinstance(head, dict) and head.get("format") == "nnopt-session"
+
+
+class Session:
+    """Opening and saving, with dialogs where a name is needed; whatever goes wrong becomes a notice."""
+
+    def __init__(self, window: MainWindow) -> None:
+        self._window = window
+        self.title = ""
+
+    # -------------------------------------------------------------------------------------------------------- opening
+
+    def open(self, path: str | Path) -> bool:
+        """Open a file in place of what is shown (undo brings that back); False if it could not be read."""
+        try:
+            opened = read(path)
+        except NnoptError as error:
+            self._window.controller.model.say("error", str(error))
+            return False
+        self.show(opened)
+        self._window.preferences.add_recent(str(Path(path).absolute()))
+        return True
+
+    def show(self, opened: Opened, play: bool | None = None) -> None:
+        """Run what was opened; a session stands where it was saved."""
+        self._title(opened.title)
+        recording, label = opened.recording, f"opening of {opened.title}"
+        play = False if recording.length or recording.interventions else play
+        self._window.controller.editing.open(recording, label, play)
+
+    def start_example(self, example: Example, seed: int | None = None, play: bool | None = None) -> None:
+        """Run one of the examples of the toolbar; seed: instead of its own."""
+        self._title(example.title)
+        experiment = example.experiment()
+        if seed is not None:
+            experiment = msgspec.structs.replace(experiment, seed=seed)
+        self._window.controller.editing.start(experiment, f"example {example.title}", play)
+
+    def _title(self, title: str) -> None:
+        self.title = title
+        self._window.toolbar.show_title(title)
+
+    def ask_open(self) -> None:
+        """Ask for a file and open it."""
+        path, _ = QFileDialog.getOpenFileName(self._window, "Open", self._folder(), _OPEN)
+        if path:
+            self._remember(path)
+            self.open(path)
+
+    # --------------------------------------------------------------------------------------------------------- saving
+
+    def ask_save(self) -> None:
+        """Ask for a name and save the session: experiment and interventions."""
+        path = self._ask_name("Save session", "session.json", _SAVE)
+        if path:
+            self.save(path)
+
+    def ask_save_experiment(self) -> None:
+        """Ask for a name and save the experiment in force at the cursor."""
+        path = self._ask_name("Save experiment", "experiment.json", _SAVE_EXPERIMENT)
+        if path:
+            self.save_experiment(path)
+
+    def save(self, path: str | Path) -> bool:
+        """Save the session of the run that is shown."""
+        run = self._window.controller.model.run
+        return run is not None and self._write(path, "session", lambda: save_recording(run.recording, path))
+
+    def save_experiment(self, path: str | Path) -> bool:
+        """Save the experiment in force at the cursor."""
+        experiment = self._window.controller.model.experiment
+        return experiment is not None and self._write(path, "experiment", lambda: save(experiment, path))
+
+    def _write(self, path: str | Path, what: str, write: object) -> bool:
+        model = self._window.controller.model
+        try:
+            write()  # type: ignore[operator]
+        except (NnoptError, OSError) as error:
+            model.say("error", f"The {what} could not be saved: {error}")
+            return False
+        model.say("info", f"The {what} is saved in {path}")
+        self._window.preferences.add_recent(str(Path(path).absolute()))
+        return True
+
+    def _ask_name(self, title: str, name: str, kinds: str) -> str:
+        path, _ = QFileDialog.getSaveFileName(self._window, title, str(Path(self._folder()) / name), kinds)
+        if path and not Path(path).suffix:
+            path += ".json"
+        if path:
+            self._remember(path)
+        return path
+
+    def _folder(self) -> str:
+        return self._window.preferences.text("folder", str(Path.home()))
+
+    def _remember(self, path: str) -> None:
+        self._window.preferences.set("folder", str(Path(path).parent))

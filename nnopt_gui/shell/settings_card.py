@@ -1,0 +1,103 @@
+"""The settings at the right: the form of the experiment in force at the cursor, and what the panels show."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
+
+from nnopt_gui.widgets import theme
+from nnopt_gui.widgets.card import Card
+from nnopt_gui.widgets.rows import Row, Section
+from nnopt_gui.widgets.specs import Field
+
+if TYPE_CHECKING:
+    from nnopt.runs.experiment import Experiment
+    from nnopt_gui.panels.base import Panel
+    from nnopt_gui.widgets.forms import SettingsForm
+
+
+class SettingsCard(Card):
+    """panels: their choices and options make the section "View".
+
+    Signals: edited(path, value) of the experiment; option_chosen(name, value) of the view.
+    """
+
+    edited = Signal(str, object)
+    option_chosen = Signal(str, object)
+
+    def __init__(self, panels: Sequence[Panel], parent: QWidget | None = None) -> None:
+        super().__init__("Settings", parent, readout=False)
+        self.form: SettingsForm | None = None
+        self.options: dict[str, Row] = {}
+        self._held: dict[str, Callable[[], Any]] = {}
+        self._shown: dict[str, Any] = {}
+        self._page = QWidget()
+        self._column = QVBoxLayout(self._page)
+        self._column.setContentsMargins(0, 0, 4, 0)
+        self._column.setSpacing(0)
+        self._column.addWidget(self._view_section(panels))
+        hint = QLabel("Changes of the method apply from this step on and are kept in the run.", self._page)
+        hint.setWordWrap(True)
+        hint.setFont(theme.font(12))
+        hint.setContentsMargins(2, 8, 2, 4)
+        self._column.addWidget(hint)
+        self._column.addStretch(1)
+        area = QScrollArea(self.body)
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setWidgetResizable(True)
+        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        area.setWidget(self._page)
+        layout = self.body.layout()
+        assert layout is not None
+        layout.setContentsMargins(12, 0, 4, 0)
+        layout.addWidget(area)
+        self.setMinimumSize(200, 120)
+
+    def _view_section(self, panels: Sequence[Panel]) -> Section:
+        section = Section("View", self._page)
+        for panel in panels:
+            for choice in panel.choices:
+                label = choice.label if choice.label and choice.label != "Show" else panel.title
+                # what holds while nothing was chosen is the panel's to say
+                held = partial(panel.choice, choice.name)
+                self._add(section, Field(f"{panel.id}.{choice.name}", label, "choice", options=choice.options), held)
+            for option in panel.options:
+                held = partial(bool, option.on)
+                self._add(section, Field(f"{panel.id}.{option.name}", option.words, "bool"), held)
+        self.show_choices({})
+        return section
+
+    def _add(self, section: Section, field: Field, held: Callable[[], Any]) -> None:
+        row = Row(field, section.content)
+        row.edited.connect(lambda value: self.option_chosen.emit(field.path, value))
+        section.rows.addWidget(row)
+        self.options[field.path] = row
+        self._held[field.path] = held
+
+    def show_experiment(self, experiment: Experiment) -> None:
+        """Show the settings in force."""
+        if self.form is None:
+            from nnopt_gui.widgets.forms import SettingsForm
+
+            self.form = SettingsForm(experiment, self._page)
+            self.form.edited.connect(self.edited)
+            self._column.insertWidget(0, self.form)
+        else:
+            self.form.set_value(experiment)
+
+    def reject(self, path: str, text: str) -> None:
+        """Mark the field of a setting whose new value cannot be used."""
+        if self.form is not None and any(field.path == path for field in self.form.rows):
+            self.form.reject(path, text)
+
+    def show_choices(self, choices: Mapping[str, Any]) -> None:
+        """Show what is chosen in the view, without emitting; called once per frame."""
+        for name, row in self.options.items():
+            value = choices[name] if name in choices else self._held[name]()
+            if self._shown.get(name) != value:
+                self._shown[name] = value
+                row.set_value(value)

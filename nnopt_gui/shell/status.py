@@ -1,0 +1,70 @@
+"""What the timeline says each frame: step and budget, loss, gradient norm, epoch, updates per second; and the marks on
+it."""
+
+from __future__ import annotations
+
+from nnopt.runs.changes import describe
+from nnopt.runs.history import History
+from nnopt_gui.state.model import AppModel
+from nnopt_gui.widgets import numbers
+from nnopt_gui.widgets.timeline import Timeline
+
+#: updates that may be replayed to say the numbers of one step
+MOST_REPLAYED = 100
+
+
+class Status:
+    """Keeps the timeline up to date; call `show` once per frame."""
+
+    def __init__(self, model: AppModel, timeline: Timeline) -> None:
+        self._model = model
+        self._timeline = timeline
+        self._words: tuple[tuple[int, int], tuple[tuple[int, str], ...]] = ((0, 0), ())
+
+    def show(self) -> None:
+        """Show the model as it is now."""
+        model = self._model
+        history = model.history
+        if history is None:
+            return
+        self._timeline.set_state(
+            model.length,
+            model.limit,
+            model.cursor,
+            model.plateaus,
+            self._interventions(history),
+            self.entries(history),
+        )
+
+    def entries(self, history: History) -> dict[str, str]:
+        """(label, value) pairs, the important ones first."""
+        model = self._model
+        step = model.cursor
+        entries = {}
+        if not step % history.stride or history.seek_cost(step) <= MOST_REPLAYED:
+            row = history.row(step)
+            entries = {"loss": numbers.number(row["loss"], 4), "|g|": numbers.number(row["gradient_norm"], 4)}
+        else:
+            entries = {"loss": "…", "|g|": "…"}
+        if history.problem_at(step).examples is not None:
+            epoch = history.stage_at(step).epoch(step)
+            entries["epoch"] = numbers.integer(round(epoch)) if epoch == round(epoch) else f"{epoch:,.1f}"
+        if model.busy:
+            entries[model.busy] = ""
+        else:
+            entries["updates/s"] = numbers.integer(round(model.updates_per_second)) if model.playing else "–"
+        return entries
+
+    def _interventions(self, history: History) -> tuple[tuple[int, str], ...]:
+        """(step, words) of what the user did to the run."""
+        assert self._model.run is not None
+        made = history.interventions
+        place = (self._model.number, len(made))
+        if self._words[0] != place:
+            words = []
+            for intervention in made:
+                step = intervention.step
+                before = history.experiment_at(step - 1) if step else self._model.run.recording.experiment
+                words.append((step, describe(intervention.change, before)))
+            self._words = (place, tuple(words))
+        return self._words[1]

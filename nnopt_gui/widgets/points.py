@@ -1,0 +1,194 @@
+"""Many points at once: the examples of a data set by class, sparse marks along a curve, the trail of a run."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyqtgraph as pg
+from PySide6.QtCore import QPointF, Qt
+from PySide6.QtGui import QPainter, QPen, QPolygonF
+from PySide6.QtWidgets import QWidget
+
+from nnopt_gui.widgets import symbols, theme
+from nnopt_gui.widgets.overlay import Overlay
+
+_SIZES = {"o": 8.0, "t1": 10.0, "s": 8.0, "d": 10.0, "t": 10.0, "p": 9.0, "h": 9.0, "star": 11.0}
+
+
+class ClassPoints:
+    """Examples in a plot: colour and shape by class, filled for training and outlined for validation, a ring around
+    those that are misclassified and a thicker one in the accent around the selected one.
+
+    At most `most` of a data set are drawn (every k-th), and `drawn` says how many.
+    """
+
+    def __init__(self, plot: Any, most: int = 6000) -> None:
+        self.plot = plot
+        self.most = most
+        self.drawn = 0
+        self._x = np.empty((0, 2))
+        self._items: dict[tuple[int, bool], pg.ScatterPlotItem] = {}
+        self._rings = self._scatter(60)
+        self._chosen = self._scatter(61)
+        theme.changed.connect(self._restyle)
+
+    def _scatter(self, z: float) -> pg.ScatterPlotItem:
+        item = pg.ScatterPlotItem(pxMode=True, antialias=True, useCache=True)
+        item.setZValue(z)
+        self.plot.add(item)
+        return item
+
+    def set(self, x: np.ndarray, classes: np.ndarray, training: np.ndarray | None = None) -> None:
+        """x (n, 2): where they are; classes (n,): whole numbers; training (n,): True for training examples."""
+        self._x = np.asarray(x, float)
+        classes = np.asarray(classes).astype(int)
+        training = np.ones(len(classes), bool) if training is None else np.asarray(training, bool)
+        every = max(1, -(-len(classes) // self.most))
+        shown = np.zeros(len(classes), bool)
+        shown[::every] = True
+        self.drawn = int(shown.sum())
+        wanted = {(int(c), bool(t)) for c in np.unique(classes) for t in (True, False)}
+        for key in wanted - self._items.keys():
+            self._items[key] = self._scatter(50 + key[1])
+            self._style(key)
+        for (index, trained), item in self._items.items():
+            rows = shown & (classes == index) & (training == trained)
+            item.setData(x=self._x[rows, 0], y=self._x[rows, 1])
+
+    def set_wrong(self, rows: np.ndarray) -> None:
+        """Ring the examples with these indices (misclassified ones)."""
+        points = self._x[np.asarray(rows, int)][: self.most]
+        self._rings.setData(x=points[:, 0], y=points[:, 1], symbol="o", size=13, brush=None, pen=_pen("text", 1.4))
+
+    def set_selected(self, row: int | None) -> None:
+        """Ring one example in the accent."""
+        points = self._x[[row]] if row is not None and 0 <= row < len(self._x) else np.empty((0, 2))
+        self._chosen.setData(x=points[:, 0], y=points[:, 1], symbol="o", size=17, brush=None, pen=_pen("accent", 2.4))
+
+    def nearest(self, x: float, y: float, radius: float = 9.0) -> int | None:
+        """Index of the example nearest to a place in data coordinates, if it is within `radius` pixels."""
+        if len(self._x) == 0:
+            return None
+        wide, high = self.plot.view.viewPixelSize()
+        distance = np.hypot((self._x[:, 0] - x) / (wide or 1), (self._x[:, 1] - y) / (high or 1))
+        best = int(np.argmin(distance))
+        return best if distance[best] <= radius else None
+
+    def legend_points(self) -> tuple[np.ndarray, np.ndarray]:
+        """What a legend should not cover."""
+        return self._x[:, 0], self._x[:, 1]
+
+    def _style(self, key: tuple[int, bool]) -> None:
+        index, trained = key
+        symbol = theme.CLASS_SYMBOLS[index % len(theme.CLASS_SYMBOLS)]
+        colour = theme.current().class_point(index)
+        item = self._items[key]
+        item.setSymbol(symbol)
+        item.setSize(_SIZES[symbol] if trained else _SIZES[symbol] - 1)
+        if trained:
+            item.setPen(_pen("card", 0.8))
+            item.setBrush(colour)
+        else:
+            item.setPen(pg.mkPen(colour, width=1.3))
+            item.setBrush(None)
+
+    def _restyle(self) -> None:
+        for key in self._items:
+            self._style(key)
+        self._rings.setPen(_pen("text", 1.4))
+        self._chosen.setPen(_pen("accent", 2.4))
+
+
+def _pen(role: str, width: float) -> QPen:
+    pen = QPen(theme.color(role), width)
+    # a pen of pixels: a scatter item scales its symbols
+    pen.setCosmetic(True)
+    return pen
+
+
+class CurveMarks(Overlay):
+    """Marks along a curve, never nearer than 36 px: the hollow squares of the validation loss.
+
+    They sit at every 2^k-th measurement, so that they stay where they are while the curve grows.
+    """
+
+    def __init__(self, role: str = "validation", symbol: str = "square", spacing: float = 36) -> None:
+        super().__init__(z=30)
+        self.role = role
+        self.symbol = symbol
+        self.spacing = spacing
+        self._x = np.empty(0)
+        self._y = np.empty(0)
+
+    def set(self, x: Any, y: Any) -> None:
+        """The curve's own data (logarithms on a log axis)."""
+        self._x, self._y = np.asarray(x, float), np.asarray(y, float)
+        self.update()
+
+    def spots(self) -> list[QPointF]:
+        """Where marks are drawn, in pixels."""
+        if len(self._x) == 0 or self._box is None:
+            return []
+        (low, high), _ = self._box.viewRange()
+        shown = np.flatnonzero((self._x >= low) & (self._x <= high) & np.isfinite(self._y))
+        if len(shown) == 0:
+            return []
+        room = max(self.area.width() * (self._x[shown[-1]] - self._x[shown[0]]) / max(high - low, 1e-300), 1.0)
+        stride = 1
+        while len(shown) / stride * self.spacing > room + self.spacing and stride < len(shown):
+            stride *= 2
+        shown = shown[shown % stride == 0]
+        return [QPointF(x, y) for x, y in zip(*self.pixels(self._x[shown], self._y[shown]), strict=True)]
+
+    def paint(self, painter: QPainter, option: Any, widget: QWidget | None = None) -> None:
+        for spot in self.spots():
+            symbols.draw(painter, self.symbol, spot, 7, self.role, hollow=True, width=1.3)
+
+
+class Trail(Overlay):
+    """The way so far: a line of 1.2 px with dots of 5 px at the steps (white with a dark edge over maps).
+
+    Dots are left out when there would be more than `most_dots`; a long line is thinned to what can be seen.
+    """
+
+    def __init__(self, most_dots: int = 150) -> None:
+        super().__init__(z=40)
+        self.most_dots = most_dots
+        self._x = np.empty(0)
+        self._y = np.empty(0)
+
+    def set(self, x: Any, y: Any) -> None:
+        """Data coordinates of all steps, (n,) each."""
+        self._x, self._y = np.asarray(x, float), np.asarray(y, float)
+        self.update()
+
+    def legend_points(self) -> tuple[np.ndarray, np.ndarray]:
+        """What the legend must not cover."""
+        return self._x, self._y
+
+    def paint(self, painter: QPainter, option: Any, widget: QWidget | None = None) -> None:
+        if len(self._x) == 0 or self._box is None:
+            return
+        px, py = self.pixels(self._x, self._y)
+        if len(px) > 4000:
+            moved = np.hypot(np.diff(np.round(px)), np.diff(np.round(py))) > 0
+            keep = np.concatenate([[True], moved])
+            px, py = px[keep], py[keep]
+        finite = np.isfinite(px) & np.isfinite(py)
+        line = QPolygonF([QPointF(x, y) for x, y in zip(px[finite], py[finite], strict=True)])
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, not self.running or len(px) < 500)
+        role = "map_trail" if self.on_map else "trail"
+        if self.on_map and not self.running:
+            painter.setPen(QPen(theme.color("map_trail_edge", 0.6), 2.6))
+            painter.drawPolyline(line)
+        painter.setPen(theme.pen(role, self.running))
+        painter.drawPolyline(line)
+        if len(self._x) > self.most_dots:
+            return
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        for colour, size in (("map_trail_edge" if self.on_map else "card", 6.0), (role, 4.2 if self.on_map else 5.0)):
+            pen = QPen(theme.color(colour), size)
+            pen.setCapStyle(Qt.PenCapStyle.RoundCap)
+            painter.setPen(pen)
+            painter.drawPoints(line)

@@ -1,0 +1,130 @@
+"""Names in words: what the forms call methods, data sets, functions and their settings, and what can be chosen.
+
+A new member of a registry needs no entry here: its `title`, or its name with spaces, is used.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from nnopt.settings import Registry
+
+_NAMES = {
+    "sgd": "Gradient",
+    "rmsprop": "RMSprop",
+    "damped_newton": "Newton, damped",
+    "full": "all examples",
+    "mini": "mini-batches",
+    "single": "one example",
+    "constant": "constant",
+    "inverse_time": "a / (1 + d t)",
+    "power": "a / (1 + t)ᵈ",
+    "step": "falls in steps",
+    "exponential": "exponential",
+    "cosine": "cosine",
+    "hold": "hold, then another",
+    "warmup": "warm-up, then another",
+    "glorot_uniform": "Glorot, uniform",
+    "he_normal": "He, normal",
+    "normal": "normal",
+    "zeros": "zeros",
+    "network": "Network",
+    "function": "Test function",
+    "binary_cross_entropy": "binary cross-entropy",
+    "cross_entropy": "cross-entropy",
+    "squared_error": "squared error",
+    "leaky_relu": "leaky ReLU",
+    "relu": "ReLU",
+    "csv": "CSV file …",
+    "auto": "automatic",
+    "convnetjs": "ConvNetJS",
+    "playground": "Playground",
+    "tanh": "tanh",
+}
+
+_LABELS = {
+    "problem": "Kind",
+    "data": "Set",
+    "function": "Function",
+    "optimizer": "Step",
+    "batches": "Batch",
+    "then": "Then",
+    "gradient_norm": "Converged at",
+    "explosion": "Diverged at",
+    "std": "Deviation σ",
+    "condition": "Condition κ",
+    "validation": "Validation",
+}
+
+#: sections of the experiment's form: (title, roots of the paths in it), longest root wins
+EXPERIMENT_SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("Problem", ("problem",)),
+    ("Data", ("problem.data", "problem.validation")),
+    ("Network", ("problem.network", "problem.loss", "problem.l2", "problem.l1")),
+    ("Method", ("methods",)),
+    ("Run", ("seed", "steps", "measure", "stop")),
+)
+
+
+def name_words(name: str, cls: type | None = None) -> str:
+    """A registered name as a person would say it."""
+    title = getattr(cls, "title", None)
+    if name in _NAMES:
+        return _NAMES[name]
+    if isinstance(title, str) and title:
+        return title
+    words = name.replace("_", " ")
+    return words[:1].upper() + words[1:]
+
+
+def label_words(field: str, label: str | None) -> str:
+    """The label of a field: its own (with a capital), or its name with spaces."""
+    words = _LABELS.get(field) or label or field.replace("_", " ")
+    return words if words.split(" ")[0] in ("β₁", "β₂") else words[:1].upper() + words[1:]
+
+
+def text_choices(cls: type, field: str) -> tuple[tuple[str, str], ...]:
+    """(value, words) of a text field that takes only some names: activations and losses."""
+    from nnopt.objectives.activations import ACTIVATIONS
+    from nnopt.objectives.losses import LOSSES
+
+    if field == "activation":
+        return tuple((name, _NAMES.get(name, name.replace("_", " "))) for name in ACTIVATIONS)
+    if field == "loss":
+        return tuple((name, name_words(name)) for name in ("auto", *LOSSES))
+    return ()
+
+
+def member_choices(registry: Registry[Any]) -> tuple[tuple[str, str], ...]:
+    """(name, words) of everything registered."""
+    return tuple((name, name_words(name, registry.get(name))) for name in registry.names())
+
+
+def explanation(cls: type) -> str:
+    """The first paragraph of a class's docstring, for a tooltip."""
+    return (inspect.getdoc(cls) or "").split("\n\n")[0]
+
+
+@dataclass(frozen=True)
+class Note:
+    """A line below a field: whether it is good, what holds, and why."""
+
+    good: bool
+    text: str
+    reason: str
+
+
+def notes_of(value: Any) -> tuple[Note, ...]:
+    """What must be said about a chosen member: a schedule's verdict by Robbins and Monro."""
+    judge: Callable[[], Any] | None = getattr(value, "robbins_monro", None)
+    if judge is None:
+        return ()
+    verdict = judge()
+    reasons = [reason.partition(": ")[2] or reason for reason in verdict.reasons]
+    return (
+        Note(verdict.diverges, "Σ α = ∞", reasons[0]),
+        Note(verdict.square_summable, "Σ α² < ∞", reasons[1]),
+    )

@@ -1,0 +1,143 @@
+"""Learning-rate schedules: their values, and the verdict of Robbins and Monro."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from run_strategies import all_schedules, simple_schedules
+
+from nnopt import optimizers
+from nnopt.errors import SettingsError
+from nnopt.objectives import functions
+from nnopt.optimizers.schedules import (
+    Constant,
+    Cosine,
+    Exponential,
+    Hold,
+    InverseTime,
+    Power,
+    Schedule,
+    StepDecay,
+    Warmup,
+)
+from nnopt.runs.minimize import minimize
+
+
+@given(all_schedules, st.integers(0, 1000))
+def test_many_factors_at_once_are_the_factors_one_by_one(schedule, first):
+    steps = np.arange(first, first + 50)
+    assert schedule.factors(steps) == pytest.approx([schedule.factor(int(t)) for t in steps], rel=1e-12, abs=1e-300)
+
+
+@given(simple_schedules)
+def test_every_schedule_but_warmup_begins_at_the_full_rate_and_never_exceeds_it(schedule):
+    factors = schedule.factors(np.arange(200))
+    assert factors[0] == 1.0
+    assert (np.diff(factors) <= 0).all()
+    assert (factors >= 0).all()
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        (Constant(), [1, 1, 1, 1]),
+        (InverseTime(d=0.5), [1, 1 / 1.5, 1 / 2, 1 / 2.5]),
+        (Power(d=0.5), [1, 2**-0.5, 3**-0.5, 0.5]),
+        (StepDecay(every=2, by=0.1), [1, 1, 0.1, 0.1]),
+        (Exponential(d=math.log(2)), [1, 0.5, 0.25, 0.125]),
+        (Cosine(steps=2, floor=0.2), [1, 0.6, 0.2, 0.2]),
+        (Hold(k=2, then=Power(d=1)), [1, 1, 1, 0.5]),
+        (Warmup(k=3, then=Power(d=1)), [0.25, 0.5, 0.75, 1]),
+        (Warmup(k=1, then=Hold(k=1, then=StepDecay(every=1, by=0.5))), [0.5, 1, 1, 0.5]),
+    ],
+)  # fmt: skip
+def test_schedules_follow_their_formulas(schedule, expected):
+    assert [schedule.factor(t) for t in range(4)] == pytest.approx(expected, rel=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "diverges", "summable"),
+    [
+        (Constant(), True, False),
+        (InverseTime(d=0.1), True, True),
+        (InverseTime(d=0), True, False),
+        (Power(d=0.5), True, False),
+        (Power(d=0.51), True, True),
+        (Power(d=1.0), True, True),
+        (Power(d=1.01), False, True),
+        (Power(d=0), True, False),
+        (StepDecay(), False, True),
+        (StepDecay(by=1.0), True, False),
+        (Exponential(d=0.1), False, True),
+        (Exponential(d=0), True, False),
+        (Cosine(), False, True),
+        (Cosine(floor=0.1), True, False),
+        (Hold(k=10, then=Power(d=0.75)), True, True),
+        (Hold(k=10, then=Exponential()), False, True),
+        (Warmup(k=10, then=InverseTime()), True, True),
+    ],
+)
+def test_the_verdict_of_robbins_and_monro_is_analytic_and_has_reasons(schedule, diverges, summable):
+    verdict = schedule.robbins_monro()
+    assert (verdict.diverges, verdict.square_summable) == (diverges, summable)
+    assert verdict.satisfied == (diverges and summable)
+    first, second = verdict.reasons
+    assert first.startswith("Σ a = ∞" if diverges else "Σ a < ∞")
+    assert second.startswith("Σ a² < ∞" if summable else "Σ a² = ∞")
+
+
+@given(simple_schedules)
+def test_the_verdict_agrees_with_what_ever_later_stretches_add_to_the_sums(schedule):
+    # Cauchy's condensation: a falling series converges as sum of 2^k a(2^k) does; these terms fall or they do not
+    decays = [getattr(schedule, name, 0.0) for name in ("d", "floor")]
+    assume(all(decay == 0 or decay > 1e-3 for decay in decays))
+    assume(abs(decays[0] - 0.5) > 1e-3 < abs(decays[0] - 1))
+    assume(getattr(schedule, "by", 0.5) == 1 or getattr(schedule, "by", 0.5) < 0.999)
+    verdict = schedule.robbins_monro()
+    knots = 2.0 ** np.arange(18, 600)
+    for power, converges in ((1, not verdict.diverges), (2, verdict.square_summable)):
+        masses = schedule.factors(knots) ** power * knots
+        if masses[0] < 1e-290:
+            assert converges
+        elif converges:
+            assert masses[-1] < masses[0]
+        else:
+            assert masses[-1] >= masses[0] * 0.9
+
+
+def test_partial_sums_are_sums_of_rates_and_of_their_squares():
+    sums, squares = InverseTime(d=1.0).partial_sums(2.0, 3)
+    assert sums == pytest.approx([2, 3, 3 + 2 / 3])
+    assert squares == pytest.approx([4, 5, 5 + 4 / 9])
+
+
+@pytest.mark.parametrize("name", optimizers.names())
+def test_a_schedule_scales_the_rate_of_every_method(name):
+    f = functions.get("quadratic")
+    optimizer = optimizers.get(name)(lr=0.1)
+    schedule = StepDecay(every=1, by=0.5)
+    whole, scaled = (minimize(f, optimizer, steps=2, schedule=chosen) for chosen in (None, schedule))
+    first, second = np.diff(scaled.theta, axis=0)
+    assert np.array_equal(first, np.diff(whole.theta, axis=0)[0])
+    assert scaled.columns["learning_rate"].tolist() == [0.1, 0.05, 0.025]
+    state = scaled.seek(1)
+    stage = scaled.stage_at(1)
+    full = stage.optimizer.update(stage.local(state), state.slots, 0.1).step
+    assert second == pytest.approx(full / 2, rel=1e-12)
+
+
+def test_every_schedule_is_found_by_its_name():
+    assert sorted(Schedule.registry.names()) == [
+        "constant", "cosine", "exponential", "hold", "inverse_time", "power", "step", "warmup",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("bad", [{"d": -1.0}, {"d": math.inf}, {"d": math.nan}])
+def test_settings_out_of_range_are_refused(bad):
+    for kind in (InverseTime, Power, Exponential):
+        with pytest.raises(SettingsError):
+            kind(**bad)

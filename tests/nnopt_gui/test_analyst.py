@@ -1,0 +1,201 @@
+"""The analyst: the latest request wins, coarse results come first, nothing is computed twice, errors do not end it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from laboratory import wait_until
+
+from nnopt_gui.engine.analyst import Analyst
+from nnopt_gui.engine.gate import Gate
+
+
+@dataclass(frozen=True)
+class Work:
+    key: Any
+    compute: Any
+
+
+@pytest.fixture
+def analyst() -> Iterator[Analyst]:
+    worker = Analyst(Gate())
+    worker.start()
+    yield worker
+    assert worker.close(5.0)
+
+
+class Steps:
+    """A picture in several parts, each of which waits until it is let through."""
+
+    def __init__(self, name: str, parts: int) -> None:
+        self.name, self.parts = name, parts
+        self.begun = 0
+        self.through = threading.Semaphore(0)
+
+    def compute(self) -> Iterator[str]:
+        for part in range(self.parts):
+            self.begun += 1
+            assert self.through.acquire(timeout=5.0)
+            yield f"{self.name}{part}"
+
+    @property
+    def work(self) -> Work:
+        return Work(self.name, self.compute)
+
+
+def values(analyst: Analyst) -> list[Any]:
+    return [result.value for result in analyst.results if not result.empty and result.error is None]
+
+
+def test_results_arrive_coarse_to_fine_with_what_came_with_the_request(analyst):
+    analyst.request("map", Work("a", lambda: iter(["coarse", "fine"])), tag="view 1")
+    wait_until(lambda: any(result.final for result in analyst.results))
+    assert values(analyst) == ["coarse", "fine"]
+    assert {result.tag for result in analyst.results} == {"view 1"}
+
+
+def test_equal_keys_are_not_computed_again(analyst):
+    count = []
+    work = Work("a", lambda: iter([count.append(1)]))
+    assert analyst.request("map", work)
+    wait_until(lambda: analyst.results)
+    assert not analyst.request("map", work)
+    time.sleep(0.02)
+    assert len(count) == 1
+
+
+def test_after_forgetting_it_is_computed_again(analyst):
+    count = []
+    work = Work("a", lambda: iter([count.append(1)]))
+    analyst.request("map", work)
+    wait_until(lambda: len(count) == 1)
+    analyst.forget("map")
+    analyst.request("map", work)
+    wait_until(lambda: len(count) == 2)
+
+
+def test_a_newer_request_ends_the_older_one_after_its_first_result(analyst):
+    old, new = Steps("old", 3), Steps("new", 1)
+    analyst.request("map", old.work)
+    wait_until(lambda: old.begun == 1)
+    analyst.request("map", new.work)
+    old.through.release()
+    new.through.release()
+    wait_until(lambda: any(result.final for result in analyst.results))
+    assert values(analyst) == ["old0", "new0"]
+    assert old.begun == 1
+
+
+def test_of_many_requests_only_the_newest_is_computed(analyst):
+    first = Steps("first", 1)
+    analyst.request("map", first.work)
+    wait_until(lambda: first.begun == 1)
+    for i in range(20):
+        analyst.request("map", Work(i, lambda i=i: iter([i])))
+    first.through.release()
+    wait_until(lambda: 19 in values(analyst))
+    assert values(analyst) == ["first0", 19]
+
+
+def test_a_replaced_run_drops_even_the_first_result(analyst):
+    old = Steps("old", 1)
+    analyst.request("map", old.work)
+    wait_until(lambda: old.begun == 1)
+    analyst.forget_all()
+    old.through.release()
+    analyst.request("map", Work("new", lambda: iter(["new"])))
+    wait_until(lambda: values(analyst))
+    assert values(analyst) == ["new"]
+
+
+def test_every_panel_has_its_first_result_before_any_is_refined(analyst):
+    analyst.gate.close()
+    for owner in "abc":
+        analyst.request(owner, Work(owner, lambda owner=owner: iter([f"{owner}0", f"{owner}1"])))
+    analyst.gate.open()
+    wait_until(lambda: len(values(analyst)) == 6)
+    assert [value[1] for value in values(analyst)] == ["0", "0", "0", "1", "1", "1"]
+
+
+def test_an_urgent_request_goes_before_the_others(analyst):
+    first = Steps("first", 1)
+    analyst.request("x", first.work)
+    wait_until(lambda: first.begun == 1)
+    analyst.request("map", Work("map", lambda: iter(["map"])))
+    analyst.request("state", Work("state", lambda: iter(["state"])), urgent=True)
+    first.through.release()
+    wait_until(lambda: len(values(analyst)) == 3)
+    assert values(analyst) == ["first0", "state", "map"]
+
+
+def test_an_exception_is_a_result_and_the_others_go_on(analyst):
+    def fails() -> Iterator[int]:
+        yield 1
+        raise FloatingPointError("overflow")
+
+    analyst.request("bad", Work("bad", fails))
+    analyst.request("good", Work("good", lambda: iter(["good"])))
+    wait_until(lambda: "good" in values(analyst) and any(result.error for result in analyst.results))
+    (error,) = [result.error for result in analyst.results if result.error is not None]
+    assert isinstance(error, FloatingPointError)
+
+
+def test_it_stands_still_while_the_gui_draws(analyst):
+    analyst.gate.close()
+    analyst.request("map", Work("a", lambda: iter([1])))
+    time.sleep(0.03)
+    assert not analyst.results
+    analyst.gate.open()
+    wait_until(lambda: values(analyst) == [1])
+
+
+def test_it_is_settled_when_nothing_is_computed_waits_or_was_not_fetched(analyst):
+    assert analyst.settled
+    analyst.request("map", Work("a", lambda: iter([1])))
+    assert not analyst.settled
+    wait_until(lambda: any(result.final for result in analyst.results))
+    analyst.results.clear()
+    wait_until(lambda: analyst.settled)
+
+
+def test_it_takes_its_share_of_the_time_only(analyst):
+    def busy() -> Iterator[int]:
+        for i in range(100):
+            end = time.perf_counter() + 0.005
+            while time.perf_counter() < end:
+                pass
+            yield i
+
+    analyst.share = 0.2
+    analyst.request("map", Work("a", busy))
+    time.sleep(0.3)
+    assert 5 <= len(analyst.results) <= 18
+
+
+@pytest.mark.parametrize("state", ["idle", "computing", "sleeping", "gate closed", "never started"])
+def test_it_ends_at_once_in_every_state(state):
+    analyst = Analyst(Gate())
+
+    def endless() -> Iterator[int]:
+        while True:
+            time.sleep(0.002)
+            yield 0
+
+    if state != "never started":
+        analyst.start()
+    if state == "gate closed":
+        analyst.gate.close()
+    if state == "sleeping":
+        analyst.share = 0.01
+    if state != "idle":
+        analyst.request("map", Work("a", endless))
+    time.sleep(0.02)
+    began = time.perf_counter()
+    assert analyst.close()
+    assert time.perf_counter() - began < 0.7
+    assert not analyst.isRunning()

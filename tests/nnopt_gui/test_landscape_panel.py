@@ -1,0 +1,544 @@
+"""The landscape panel: map, model and steps are computed independently here, and clicked and dragged with a mouse."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+from landscape_views import click, drag, function_run, mouse, network_run, of_kind, opened, pixel, place, show, view_of
+from PySide6.QtCore import QPointF
+from PySide6.QtWidgets import QInputDialog
+
+from nnopt import optimizers
+from nnopt.analysis.taylor import QuadraticModel
+from nnopt.objectives import functions
+from nnopt.runs.changes import Intervention, MoveTo
+from nnopt_gui.panels.landscape import LandscapePanel
+from nnopt_gui.panels.landscape_extent import fitted
+from nnopt_gui.panels.landscape_levels import model_lines, scale_of
+from nnopt_gui.panels.landscape_model import Ask, grid_sizes, landscapes
+from nnopt_gui.panels.landscape_plane import PLANES
+from nnopt_gui.panels.landscape_trail import LAST, LiveTrail, sample_trail, trail_steps
+from nnopt_gui.panels.slice_model import Past
+from nnopt_gui.widgets.heatmap import Scale
+
+KINDS = [kind for kind, _ in PLANES]
+
+
+def at_random(panel: LandscapePanel, count: int = 25) -> list[tuple[float, float, float]]:
+    """(a, b, value) of random points of the map's grid."""
+    scene = panel.scene
+    assert scene.values is not None
+    assert scene.extent is not None
+    n = len(scene.values)
+    a, b = np.linspace(*scene.extent[:2], n), np.linspace(*scene.extent[2:], n)
+    chosen = np.random.default_rng(5).integers(0, n, size=(count, 2))
+    return [(float(a[i]), float(b[j]), float(scene.values[i, j])) for i, j in chosen]
+
+
+@pytest.mark.parametrize("name", ["himmelblau", "rosenbrock", "six_hump_camel"])
+def test_the_map_of_a_function_is_the_function(qtbot: Any, name: str) -> None:
+    run = function_run(name)
+    panel = LandscapePanel()
+    opened(qtbot, panel, view_of(run))
+    for a, b, value in at_random(panel):
+        assert value == pytest.approx(run.history.objective.value(np.array([a, b])), rel=1e-10, abs=1e-10)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_map_of_a_network_is_its_loss_on_the_plane(qtbot: Any, kind: str) -> None:
+    run = network_run(steps=40)
+    panel = LandscapePanel()
+    opened(qtbot, panel, view_of(run, choices={"landscape.plane": kind}))
+    frame = panel.scene.frame
+    assert frame is not None
+    np.testing.assert_allclose(frame.directions @ frame.directions.T, np.eye(2), atol=1e-12)
+    np.testing.assert_allclose(frame.point(0.0, 0.0), run.state.theta, atol=1e-12)
+    for a, b, value in at_random(panel):
+        # single precision may be used for maps
+        assert value == pytest.approx(run.history.objective.value(frame.point(a, b)), rel=2e-5)
+
+
+def test_colours_of_the_map_follow_its_scale(qtbot: Any) -> None:
+    run = function_run("himmelblau")
+    panel = LandscapePanel()
+    opened(qtbot, panel, view_of(run))
+    heat, values = panel.scene.map, panel.scene.values
+    assert values is not None
+    assert heat.scale is not None
+    pixels = heat.image._pixels
+    assert pixels is not None
+    for i, j in ((3, 5), (96, 96), (150, 20)):
+        index = int(np.clip(np.round(heat.scale.position(values[i, j]) * 255), 0, 255))
+        np.testing.assert_array_equal(pixels[j, i, :3], heat.colours[index, :3])
+
+
+def test_the_bounds_of_a_function_are_seen_at_equal_scales(qtbot: Any) -> None:
+    run = function_run("himmelblau")
+    panel = LandscapePanel()
+    opened(qtbot, panel, view_of(run))
+    a0, a1, b0, b1 = panel.scene.visible()
+    (x0, x1), (y0, y1) = run.history.objective.bounds
+    assert a0 <= x0 + 1e-6
+    assert a1 >= x1 - 1e-6
+    assert b0 <= y0 + 0.1
+    assert b1 >= y1 - 0.1
+    wide, high = panel.plot.view.viewPixelSize()
+    assert wide == pytest.approx(high, rel=0.02)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_arrows_end_where_the_steps_do(qtbot: Any, kind: str) -> None:
+    run = network_run(steps=40, lr=0.7)
+    panel = LandscapePanel()
+    opened(qtbot, panel, view_of(run, choices={"landscape.plane": kind}))
+    objective, theta = run.history.objective, run.state.theta
+    gradient = -0.7 * objective.gradient(theta)
+    newton = -np.linalg.solve(objective.hessian(theta), objective.gradient(theta))
+    frame, local, scene = panel.scene.frame, panel.scene.local, panel.scene
+    assert frame is not None
+    assert local is not None
+    drawn = ((scene.gradient, gradient, local.gradient_share), (scene.newton, newton, local.newton_share))
+    for arrow, step, share in drawn:
+        assert arrow._ends is not None
+        tip = frame.directions @ step
+        np.testing.assert_allclose(arrow._ends, (0, 0, *tip), rtol=1e-5, atol=1e-8 * np.linalg.norm(step))
+        assert share == pytest.approx(np.linalg.norm(tip) / np.linalg.norm(step), rel=1e-6)
+    if kind == "gradient_newton":
+        assert min(local.gradient_share, local.newton_share) > 1 - 1e-9
+
+
+@pytest.mark.parametrize("kind", ["gradient_newton", "random"])
+def test_the_model_has_the_slopes_and_curvatures_of_finite_differences(qtbot: Any, kind: str) -> None:
+    run = network_run(steps=40)
+    panel = LandscapePanel()
+    opened(qtbot, panel, view_of(run, choices={"landscape.plane": kind}))
+    frame, local = panel.scene.frame, panel.scene.local
+    assert frame is not None
+    assert local is not None
+    objective, h = run.history.objective, 1e-4
+
+    def f(a: float, b: float) -> float:
+        return float(objective.value(frame.point(a, b)))
+
+    slope = [(f(h, 0) - f(-h, 0)) / (2 * h), (f(0, h) - f(0, -h)) / (2 * h)]
+    mixed = (f(h, h) - f(h, -h) - f(-h, h) + f(-h, -h)) / (4 * h * h)
+    straight = [(f(h, 0) - 2 * f(0, 0) + f(-h, 0)) / h**2, (f(0, h) - 2 * f(0, 0) + f(0, -h)) / h**2]
+    np.testing.assert_allclose(local.model.gradient, slope, atol=1e-7)
+    np.testing.assert_allclose(local.model.hessian, [[straight[0], mixed], [mixed, straight[1]]], atol=1e-6)
+
+
+def test_lines_of_the_model_lie_at_equal_height() -> None:
+    bowl = QuadraticModel(2.0, np.array([0.4, -0.3]), np.array([[2.0, 0.3], [0.3, 0.5]]))
+    saddle = QuadraticModel(2.0, np.array([0.4, -0.3]), np.array([[2.0, 0.3], [0.3, -0.5]]))
+    for model, tolerance in ((bowl, 1e-9), (saddle, 2e-2)):
+        x, y = model_lines(model, (1.0, -2.0), (-2.0, 4.0, -4.0, 0.0))
+        gaps = np.flatnonzero(np.isnan(x))
+        assert len(gaps) >= 2
+        heights = model(np.column_stack([x - 1.0, y + 2.0]))
+        lines = np.split(heights, gaps)
+        for line in lines:
+            line = line[np.isfinite(line)]
+            if len(line):
+                assert np.ptp(line) < tolerance
+        # one of the bowl's lines runs through the current point
+        if model is bowl:
+            assert min(abs(float(line[np.isfinite(line)][0]) - 2.0) for line in lines if np.isfinite(line).any()) < 1e-9
+
+
+def test_a_click_starts_the_run_at_that_place_of_the_function(qtbot: Any) -> None:
+    run = function_run("himmelblau")
+    panel = LandscapePanel()
+    intents = opened(qtbot, panel, view_of(run))
+    at = pixel(panel.plot, -2.0, 3.5)
+    click(panel.plot, at)
+    moves = of_kind(intents, "move_to")
+    assert len(moves) == 1
+    np.testing.assert_allclose(moves[0].values["theta"], place(panel.plot, at), atol=1e-9)
+    np.testing.assert_allclose(moves[0].values["theta"], (-2.0, 3.5), atol=0.05)
+
+
+def test_a_click_starts_the_run_at_that_place_of_the_plane_for_networks_too(qtbot: Any) -> None:
+    run = network_run(steps=40)
+    panel = LandscapePanel()
+    intents = opened(qtbot, panel, view_of(run))
+    a0, a1, b0, b1 = panel.scene.visible()
+    at = pixel(panel.plot, a0 + 0.8 * (a1 - a0), b0 + 0.3 * (b1 - b0))
+    click(panel.plot, at)
+    frame = panel.scene.frame
+    assert frame is not None
+    a, b = place(panel.plot, at)
+    np.testing.assert_allclose(
+        of_kind(intents, "move_to")[0].values["theta"], frame.origin + a * frame.d1 + b * frame.d2
+    )
+
+
+@pytest.mark.parametrize("network", [False, True])
+def test_dragging_the_point_probes_and_moves_there(qtbot: Any, network: bool) -> None:
+    run = network_run(steps=40) if network else function_run("himmelblau", (1.0, 1.0))
+    panel = LandscapePanel()
+    intents = opened(qtbot, panel, view_of(run))
+    scene = panel.scene
+    before = None if scene.values is None else scene.values.copy()
+    assert scene.point.position is not None
+    start = pixel(panel.plot, *scene.point.position)
+    stops = [start + QPointF(15, 3), start + QPointF(50, -20)]
+    drag(panel.plot, start, *stops, release=False)
+    theta = of_kind(intents, "probe")[-1].values["theta"]
+    frame, local = scene.frame, scene.local
+    assert frame is not None
+    assert local is not None
+    np.testing.assert_allclose(frame.place(theta), place(panel.plot, stops[-1]), atol=1e-9)
+    # model and steps follow the mouse; the map stays
+    np.testing.assert_allclose(local.theta, theta)
+    np.testing.assert_allclose(
+        local.model.gradient, frame.directions @ run.history.objective.gradient(theta), rtol=1e-9
+    )
+    show(panel, view_of(run, probe=theta))
+    np.testing.assert_array_equal(scene.values, before)
+    mouse(panel.plot, "release", stops[-1])
+    np.testing.assert_allclose(of_kind(intents, "move_to")[-1].values["theta"], theta)
+
+
+def test_a_point_dragged_in_another_panel_moves_over_the_same_map(qtbot: Any) -> None:
+    run = network_run(steps=40)
+    panel = LandscapePanel()
+    opened(qtbot, panel, view_of(run))
+    frame, values = panel.scene.frame, panel.scene.values
+    assert frame is not None
+    away = frame.point(0.3, 0.1) + 0.2 * np.eye(run.state.theta.size)[0]
+    show(panel, view_of(run, probe=away))
+    assert panel.scene.frame is frame
+    assert panel.scene.values is values
+    assert panel.scene.local is not None
+    np.testing.assert_allclose(panel.scene.local.place, frame.place(away))
+    assert panel.scene.local.value == pytest.approx(run.history.objective.value(away))
+
+
+def test_while_a_run_plays_the_plane_stays_and_the_point_moves_and_on_pause_it_is_cut_anew(qtbot: Any) -> None:
+    run = network_run(steps=60)
+    panel = LandscapePanel()
+    opened(qtbot, panel, view_of(run, 20))
+    frame = panel.scene.frame
+    assert frame is not None
+    for step in range(21, 40):
+        view = view_of(run, step, playing=True)
+        panel.show_view(view)
+        here = frame.place(view.state.theta)
+        if panel.scene.within(*here) == here:
+            assert panel.scene.point.position == pytest.approx(here)
+    show(panel, view_of(run, 40, playing=True))
+    kept = panel.scene.frame
+    assert kept is not None
+    np.testing.assert_array_equal(kept.directions, frame.directions)
+    show(panel, view_of(run, 60))
+    assert panel.scene.frame is not None
+    np.testing.assert_array_equal(panel.scene.frame.origin, run.state.theta)
+    assert not np.allclose(panel.scene.frame.directions, frame.directions)
+
+
+def test_a_map_that_is_kept_while_playing_runs_through_the_point_again_at_the_same_coordinates() -> None:
+    run = network_run(steps=60)
+    start = view_of(run, 20)
+    first = next(landscapes(start, Ask("gradient_newton", 1.6)))
+    later = view_of(run, 50, playing=True)
+    ask = Ask("gradient_newton", 1.6, frame=first.frame, extent=first.home, keep=True, quick=True)
+    second = next(landscapes(later, ask))
+    assert second.local.distance < 1e-12
+    assert first.frame.place(later.state.theta) == pytest.approx(second.local.place)
+    a, b = second.local.place
+    home = second.home
+    assert abs(a - (home[0] + home[1]) / 2) <= 0.3 * (home[1] - home[0]) + 1e-12
+    assert abs(b - (home[2] + home[3]) / 2) <= 0.3 * (home[3] - home[2]) + 1e-12
+
+
+def test_a_probe_that_leaves_the_map_gets_a_map_around_it_and_one_inside_does_not(qtbot: Any) -> None:
+    run = network_run(steps=40)
+    panel = LandscapePanel()
+    opened(qtbot, panel, view_of(run))
+    frame, home = panel.scene.frame, panel.scene.home
+    assert frame is not None
+    assert home is not None
+    wide = home[1] - home[0]
+    show(panel, view_of(run, probe=frame.point(0.1 * wide, 0.0)))
+    assert panel.scene.home == home
+    far = frame.point(3 * wide, 0.0)
+    show(panel, view_of(run, probe=far))
+    assert panel.scene.home is not None
+    assert panel.scene.home[0] < 3 * wide < panel.scene.home[1]
+    assert panel.scene.point.position == pytest.approx(frame.place(far))
+
+
+def test_newton_on_himmelblau_is_said_to_go_uphill_to_a_maximum(qtbot: Any) -> None:
+    run = function_run("himmelblau", (0.0, 0.0), optimizers.get("newton")())
+    panel = LandscapePanel()
+    opened(qtbot, panel, view_of(run))
+    f, theta = run.history.objective, np.zeros(2)
+    landing = -np.linalg.solve(f.hessian(theta), f.gradient(theta))
+    words = panel.readout.text
+    assert f"The Newton step goes uphill: 170 → {f.value(landing):.1f}, to a maximum." in words
+    assert panel.accessibleDescription() == words
+
+
+def test_steps_that_point_downhill_but_land_higher_are_said_to_be_too_long(qtbot: Any) -> None:
+    panel = LandscapePanel()
+    opened(qtbot, panel, view_of(function_run("rosenbrock", (-1.2, 1.0))))
+    assert "The gradient step is too long: 24.2 →" in panel.readout.text
+    run = function_run("rosenbrock", (0.0, 1.0), optimizers.get("newton")())
+    f, theta = run.history.objective, np.array([0.0, 1.0])
+    newton = -np.linalg.solve(f.hessian(theta), f.gradient(theta))
+    show(panel, view_of(run, number=2))
+    local = panel.scene.local
+    assert local is not None
+    assert local.newton_uphill == (f.gradient(theta) @ newton > 0)
+
+
+def test_damping_is_named_on_the_arrow(qtbot: Any) -> None:
+    run = function_run("himmelblau", (0.0, 0.0), optimizers.get("damped_newton")())
+    panel = LandscapePanel()
+    opened(qtbot, panel, view_of(run))
+    assert panel.scene.newton.label == "Newton step, damped"
+    assert panel.scene.local is not None
+    assert panel.scene.local.newton_value < panel.scene.local.value
+
+
+def test_the_damping_chosen_for_this_step_is_that_of_the_arrow(qtbot: Any) -> None:
+    run = network_run(steps=40)
+    panel = LandscapePanel()
+    opened(qtbot, panel, view_of(run, choices={"step.damping": "0.5"}))
+    objective, theta = run.history.objective, run.state.theta
+    lifted = objective.hessian(theta) + 0.5 * np.eye(theta.size)
+    local = panel.scene.local
+    assert local is not None
+    assert local.newton is not None
+    np.testing.assert_allclose(local.newton, -np.linalg.solve(lifted, objective.gradient(theta)), rtol=1e-8)
+    assert panel.scene.newton.label == "Newton step, damped"
+
+
+def test_the_path_plane_says_how_much_of_the_path_it_holds(qtbot: Any) -> None:
+    run = network_run(steps=60)
+    panel = LandscapePanel()
+    opened(qtbot, panel, view_of(run, choices={"landscape.plane": "pca"}))
+    past = sample_trail(run.history, run.history.objective, 60, whole=True)
+    away = past.thetas - past.thetas.mean(axis=0)
+    frame = panel.scene.frame
+    assert frame is not None
+    held = np.sum((away @ frame.directions.T) ** 2) / np.sum(away**2)
+    assert frame.explained == pytest.approx(held, rel=1e-9)
+    assert "of the path" in panel.readout.text
+
+
+@pytest.mark.parametrize("network", [False, True])
+def test_the_trail_is_projected_and_says_true_loss_and_distance(qtbot: Any, network: bool) -> None:
+    run = network_run(steps=30) if network else function_run("rosenbrock", None, optimizers.get("sgd")(lr=1e-3))
+    if not network:
+        run.advance(30)
+    panel = LandscapePanel()
+    opened(qtbot, panel, view_of(run))
+    scene, frame = panel.scene, panel.scene.frame
+    assert frame is not None
+    i = len(scene.hover.places) - 8
+    step = int(scene.hover.past.steps[i])
+    theta = run.history.seek(step).theta
+    np.testing.assert_allclose(scene.hover.places[i], frame.place(theta), atol=1e-12)
+    off = np.linalg.norm(theta - frame.point(*frame.place(theta)))
+    assert scene.hover.away[i] == pytest.approx(off, abs=1e-12)
+    assert scene.hover.hover(*scene.hover.places[i]) is not None
+    scene.hover.hovered = i
+    words = scene.hover.labels()[0].text
+    assert words.startswith(f"step {step}: loss {run.history.objective.value(theta):.4g}"[:14])
+    assert ("off this plane" in words) == network
+
+
+def test_known_minima_are_marked(qtbot: Any) -> None:
+    run = function_run("himmelblau")
+    panel = LandscapePanel()
+    opened(qtbot, panel, view_of(run))
+    assert len(panel.scene.minima.places) == 4
+    for minimum in panel.scene.minima.places:
+        np.testing.assert_allclose(run.history.objective.gradient(minimum), 0.0, atol=1e-5)
+
+
+def test_the_wheel_asks_for_the_map_of_what_is_seen_after_a_rest(qtbot: Any) -> None:
+    run = function_run("himmelblau")
+    panel = LandscapePanel()
+    intents = opened(qtbot, panel, view_of(run))
+    coarse = panel.scene.extent
+    panel.plot.view.setRange(xRange=(2.0, 4.0), yRange=(1.5, 2.5), padding=0)
+    panel.plot.view.sigRangeChangedManually.emit([True, True])
+    qtbot.waitUntil(lambda: bool(of_kind(intents, "choose")), timeout=3000)
+    chosen = of_kind(intents, "choose")[-1].values
+    assert chosen["name"] == "landscape.window"
+    show(panel, view_of(run, choices={chosen["name"]: chosen["value"]}))
+    fine = panel.scene.extent
+    assert fine is not None
+    assert coarse is not None
+    assert fine[1] - fine[0] < 0.5 * (coarse[1] - coarse[0])
+    assert fine[0] < 2.0 < 4.0 < fine[1]
+    a0, a1, _, _ = panel.scene.visible()
+    assert (a0, a1) == pytest.approx((2.0, 4.0), abs=0.3), "the view itself stays where the user has put it"
+    for a, b, value in at_random(panel, 8):
+        assert value == pytest.approx(run.history.objective.value(np.array([a, b])), rel=1e-10, abs=1e-12)
+
+
+def test_moving_the_point_of_a_function_does_not_compute_its_map_again(qtbot: Any) -> None:
+    run = function_run("himmelblau", (0.5, 0.5), optimizers.get("sgd")(lr=1e-3))
+    run.advance(20)
+    panel = LandscapePanel()
+    opened(qtbot, panel, view_of(run, 0))
+    show(panel, view_of(run, 1))
+    values = panel.scene.values
+    for cursor in (5, 20, 3):
+        show(panel, view_of(run, cursor))
+        assert panel.scene.values is values
+        assert panel.scene.point.position == pytest.approx(tuple(run.history.seek(cursor).theta))
+
+
+def test_coarse_maps_come_first_and_fine_ones_keep_their_values() -> None:
+    run = network_run((16, 16), points=2000)
+    sizes = grid_sizes(run.history.objective)
+    assert list(sizes) == sorted(sizes)
+    assert len(sizes) >= 2
+    pictures = list(landscapes(view_of(run), Ask("gradient_newton", 1.6)))
+    seen = [picture.values for picture in pictures if picture.values is not None]
+    assert [len(values) for values in seen] == sorted(len(values) for values in seen)
+    first, last = seen[0], seen[-1]
+    stride = (len(last) - 1) // (len(first) - 1)
+    np.testing.assert_array_equal(last[::stride, ::stride], first)
+
+
+def test_pictures_are_computed_on_another_thread_without_qt() -> None:
+    run = network_run(steps=10)
+    done: list[Any] = []
+    thread = threading.Thread(target=lambda: done.extend(landscapes(view_of(run), Ask("gradient_newton", 1.6))))
+    thread.start()
+    thread.join()
+    assert done
+
+
+def test_late_results_of_another_run_or_plane_are_not_drawn(qtbot: Any) -> None:
+    old, new = network_run(steps=20), network_run(steps=5)
+    panel = LandscapePanel()
+    opened(qtbot, panel, view_of(old))
+    late = next(landscapes(view_of(old), Ask("gradient_newton", 1.6)))
+    show(panel, view_of(new, number=2))
+    frame = panel.scene.frame
+    panel.draw(view_of(old), late)
+    assert panel.scene.frame is frame
+    other = view_of(new, number=2, choices={"landscape.plane": "random"})
+    panel.show_view(other)
+    panel.draw(view_of(new, number=2), next(landscapes(view_of(new, number=2), Ask("gradient_newton", 1.6))))
+    assert panel.scene.frame is frame
+
+
+def test_a_function_of_one_parameter_is_not_supported_and_says_why(qtbot: Any) -> None:
+    run = function_run("bowl")
+    assert not LandscapePanel.supports(run.history.experiment_at(0))
+    assert LandscapePanel.supports(function_run("booth").history.experiment_at(0))
+    assert LandscapePanel.supports(network_run().history.experiment_at(0))
+    panel = LandscapePanel()
+    opened(qtbot, panel, view_of(run))
+    assert "One parameter has no plane" in panel.readout.text
+    assert panel.picture(view_of(run)) is None
+    assert panel.nothing.isVisible()
+    assert not panel.plot.isVisible()
+    show(panel, view_of(function_run("booth"), number=2))
+    assert panel.plot.isVisible()
+    assert not panel.nothing.isVisible()
+
+
+@pytest.mark.parametrize("name", functions.names())
+def test_every_function_can_be_shown(qtbot: Any, name: str) -> None:
+    run = function_run(name)
+    if not LandscapePanel.supports(run.history.experiment_at(0)):
+        return
+    panel = LandscapePanel()
+    opened(qtbot, panel, view_of(run), (380, 260))
+    assert panel.scene.values is not None
+    assert panel.readout.text
+
+
+def test_a_diverged_point_is_said_and_does_not_stop_the_panel(qtbot: Any) -> None:
+    run = function_run("rosenbrock")
+    panel = LandscapePanel()
+    opened(qtbot, panel, view_of(run))
+    for place_far_away in (np.array([1e200, 1e200]), np.array([np.inf, 0.0]), np.array([np.nan, np.nan])):
+        show(panel, view_of(run, probe=place_far_away))
+        assert "not finite" in panel.readout.text
+        assert panel.scene.gradient.geometry() is None
+
+
+def test_two_parameters_are_chosen_by_name(qtbot: Any, monkeypatch: Any) -> None:
+    run = network_run()
+    panel = LandscapePanel()
+    intents = opened(qtbot, panel, view_of(run))
+    answers = iter(["3: bias of h₁", "1: x₁ → h₁"])
+    monkeypatch.setattr(QInputDialog, "getItem", lambda *args, **kwargs: (next(answers), True))
+    panel.choose_parameters()
+    assert intents[-1].values == {"name": "landscape.plane", "value": "parameters:2,0"}
+    show(panel, view_of(run, choices={"landscape.plane": "parameters:2,0"}))
+    assert panel.choice("plane") == "parameters:2,0"
+    frame = panel.scene.frame
+    assert frame is not None
+    assert {int(np.argmax(frame.d1)), int(np.argmax(frame.d2))} == {0, 2}
+
+
+def test_a_moved_point_begins_a_new_trail() -> None:
+    run = network_run(steps=20)
+    run.intervene(MoveTo(tuple(run.state.theta + 0.5)))
+    run.advance(5)
+    assert isinstance(run.history.interventions[0], Intervention)
+    past = sample_trail(run.history, run.history.objective, 25, whole=False)
+    assert past.steps.tolist() == [20, 21, 22, 23, 24, 25]
+
+
+def test_a_trail_has_the_last_steps_and_fewer_of_the_earlier_ones() -> None:
+    assert trail_steps(5, whole=False) == [0, 1, 2, 3, 4, 5]
+    for whole in (False, True):
+        steps = trail_steps(1_000_000, whole)
+        assert steps[-LAST - 1 :] == list(range(1_000_000 - LAST, 1_000_001))
+        assert len(steps) < 130
+        assert steps[0] == 0 or not whole
+    run = network_run(steps=3000)
+    past = sample_trail(run.history, run.history.objective, 3000, whole=True)
+    for i in (0, len(past.steps) // 2, -1):
+        np.testing.assert_array_equal(past.thetas[i], run.history.seek(int(past.steps[i])).theta)
+
+
+def test_the_live_trail_is_bounded_and_knows_only_what_lies_before_the_cursor() -> None:
+    trail = LiveTrail(room=50)
+    trail.take(Past(np.arange(10), np.zeros((10, 2)), np.zeros(10)))
+    for step in range(5, 400):
+        trail.see(step, np.full(2, float(step)))
+    known = trail.until(400)
+    assert known.steps[-1] == 399
+    assert len(known.steps) <= 60
+    assert (np.diff(known.steps) > 0).all()
+    assert trail.until(7).steps.tolist() == list(range(8))
+    trail.see(380, np.zeros(2))
+    assert trail.until(1000).steps[-1] == 380
+
+
+def test_colours_stand_still_while_the_losses_change_little() -> None:
+    values = np.geomspace(0.2, 3.0, 400).reshape(20, 20)
+    scale = scale_of(values, values)
+    assert scale.offset == 0.0
+    assert scale_of(values * 1.05, values * 1.05, before=scale) == scale
+    assert scale_of(values * 100, values * 100, before=scale) != scale
+
+
+def test_scales_of_odd_values_are_usable() -> None:
+    flat, hole, below = np.full((5, 5), 0.7), np.full((5, 5), np.nan), np.linspace(-3, 4, 25).reshape(5, 5)
+    for values in (flat, hole, below, np.where(below > 2, np.inf, below)):
+        scale = scale_of(values, values)
+        assert isinstance(scale, Scale)
+        assert scale.high > scale.low
+        finite = values[np.isfinite(values)]
+        assert np.isfinite(scale.position(np.maximum(finite, scale.low))).all()
+
+
+def test_ranges_are_widened_to_the_shape_of_the_plot() -> None:
+    assert fitted(((-1.0, 1.0), (-1.0, 1.0)), 2.0) == (-2.0, 2.0, -1.0, 1.0)
+    assert fitted(((-1.0, 1.0), (-1.0, 1.0)), 0.5) == (-1.0, 1.0, -2.0, 2.0)
