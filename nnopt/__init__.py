@@ -21,6 +21,7 @@ before_numpy()
 if TYPE_CHECKING:
     from nnopt import errors as errors
     from nnopt import optimizers as optimizers
+    from nnopt import plugins as plugins
     from nnopt.analysis.landscape import Plane as Plane
     from nnopt.analysis.landscape import Slice as Slice
     from nnopt.analysis.landscape import grid as grid
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from nnopt.objectives.network import Network as Network
     from nnopt.objectives.objective import NetworkObjective as NetworkObjective
     from nnopt.optimizers import schedules as schedules
+    from nnopt.runs import export as export
     from nnopt.runs.experiment import Experiment as Experiment
     from nnopt.runs.experiment import Recording as Recording
     from nnopt.runs.experiment import default_experiment as default_experiment
@@ -42,6 +44,8 @@ if TYPE_CHECKING:
     from nnopt.runs.minimize import minimize as minimize
     from nnopt.runs.run import Run as Run
     from nnopt.runs.run import State as State
+    from nnopt.runs.sweep import SweepResult as SweepResult
+    from nnopt.runs.sweep import sweep as sweep
 
 #: public name -> module it lives in (a module stands for itself)
 _HOMES = {
@@ -55,9 +59,11 @@ _HOMES = {
     "Run": "nnopt.runs.run",
     "Slice": "nnopt.analysis.landscape",
     "State": "nnopt.runs.run",
+    "SweepResult": "nnopt.runs.sweep",
     "datasets": "nnopt.objectives.datasets",
     "default_experiment": "nnopt.runs.experiment",
     "errors": "nnopt.errors",
+    "export": "nnopt.runs.export",
     "find_plateaus": "nnopt.analysis.plateaus",
     "functions": "nnopt.objectives.functions",
     "grid": "nnopt.analysis.landscape",
@@ -65,15 +71,17 @@ _HOMES = {
     "load_recording": "nnopt.runs.experiment",
     "minimize": "nnopt.runs.minimize",
     "optimizers": "nnopt.optimizers",
+    "plugins": "nnopt.plugins",
     "save": "nnopt.runs.experiment",
     "save_recording": "nnopt.runs.experiment",
     "schedules": "nnopt.optimizers.schedules",
+    "sweep": "nnopt.runs.sweep",
 }
 
 __all__ = [  # noqa: RUF022 - sorted as a reader meets them
     "functions", "Network", "NetworkObjective", "datasets", "optimizers", "schedules",
     "minimize", "Experiment", "default_experiment", "load", "save", "Run", "State", "History",
-    "Recording", "load_recording", "save_recording",
+    "Recording", "load_recording", "save_recording", "sweep", "SweepResult", "export", "plugins",
     "Plane", "Slice", "grid", "Plateau", "find_plateaus",
     "errors", "__version__",
 ]  # fmt: skip

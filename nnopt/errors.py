@@ -38,6 +38,10 @@ class UnsupportedError(NnoptError):
     """What was asked for is not defined here (a curvature method without curvature, say); the text says why."""
 
 
+class PluginError(NnoptError):
+    """A plug-in file cannot be read or raises an error; the text names file and line."""
+
+
 def unknown_name(kind: str, name: object, known: Iterable[str]) -> UnknownNameError:
     """The error for `name` not being among the `known` names of a `kind`, with the nearest ones first."""
     names = sorted(known)

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+import sys
 from collections.abc import Callable, Iterator
 from functools import cache
-from typing import Annotated, Any, Generic, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from nnopt.errors import SettingsError, UnknownNameError, unknown_name
 
 TAG_FIELD = "name"
+#: whole numbers are smaller: arrays count in 64 bits
+TOO_LARGE = 2**63
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=TAG_FIELD):
@@ -86,7 +89,7 @@ def _checks(cls: type) -> tuple[tuple[str, Any, msgspec.Meta], ...]:
 
 def _range_text(meta: msgspec.Meta) -> str:
     parts = [(meta.gt, ">"), (meta.ge, ">="), (meta.lt, "<"), (meta.le, "<=")]
-    return " and ".join(f"{sign} {bound:g}" for bound, sign in parts if bound is not None)
+    return " and ".join(f"{sign} {bound:.12g}" for bound, sign in parts if bound is not None)
 
 
 def _refusal(given: Any, kind: Any, meta: msgspec.Meta) -> str:
@@ -103,9 +106,14 @@ def _refusal(given: Any, kind: Any, meta: msgspec.Meta) -> str:
         and (meta.ge is None or given >= meta.ge)
         and (meta.lt is None or given < meta.lt)
         and (meta.le is None or given <= meta.le)
-        and abs(given) != float("inf")
+        and not (_huge(given) if kind is int else abs(given) > sys.float_info.max)
     )
-    return "" if inside else f"a number {_range_text(meta)}".rstrip()
+    limit = " and < 2^63" if kind is int and _huge(given) else ""
+    return "" if inside else f"a number {_range_text(meta)}".rstrip() + limit
+
+
+def _huge(given: int) -> bool:
+    return abs(given) >= TOO_LARGE
 
 
 def replace(settings: Any, **changes: Any) -> Any:
@@ -117,26 +125,49 @@ T = TypeVar("T", bound=type)
 
 
 class Registry(Generic[T]):
-    """The `Settings` classes of one kind, by their tag; modules of `package` are imported at the first look-up.
+    """The `Settings` classes of one kind, by their tag; modules of `package` are imported at the first look-up, then
+    installed plug-ins.
 
     Adding a member is adding a file (or a class): `register` is called by the base class's `__init_subclass__` or as a
     decorator, and nothing else has to know.
     """
+
+    #: all registries, in the order in which they were made
+    every: ClassVar[list[Registry[Any]]] = []
 
     def __init__(self, kind: str, package: str | None = None, load: Callable[[], object] | None = None) -> None:
         self.kind = kind
         self._package = package
         self._load = load
         self._members: dict[str, T] = {}
+        self._plugins_asked = False
+        Registry.every.append(self)
 
     def register(self, cls: T) -> T:
-        """Add a class under its tag; usable as a decorator. Two classes of one tag are refused."""
-        tag = str(cls.__struct_config__.tag)  # type: ignore[attr-defined]
+        """Add a class under its tag; usable as a decorator. A class takes the place of its own earlier version.
+
+        Raises: SettingsError for another class of the same tag, and for what is not a `Settings` class.
+        """
+        if not (isinstance(cls, type) and issubclass(cls, Settings)):
+            raise SettingsError(f"{self.kind} {cls!r}: expected a class that inherits from Settings")
+        if not built_in(cls):
+            # the built-in ones come first, so that nothing else can take their names
+            self._import_built_ins()
+        tag = str(cls.__struct_config__.tag)
         known = self._members.setdefault(tag, cls)
-        if known is not cls and known.__qualname__ != cls.__qualname__:
+        if (known.__module__, known.__qualname__) != (cls.__module__, cls.__qualname__):
             raise SettingsError(f"{self.kind} {tag!r} is registered twice: {known!r} and {cls!r}")
         self._members[tag] = cls
         return cls
+
+    @property
+    def registered(self) -> dict[str, T]:
+        """What has been registered so far, by tag; a copy, and no look-up: nothing is imported for it."""
+        return dict(self._members)
+
+    def reset(self, members: dict[str, T]) -> None:
+        """Have exactly these members, as `registered` gave them: for taking back what a plug-in has registered."""
+        self._members = dict(members)
 
     def get(self, name: str) -> T:
         """The class registered as `name`. Raises UnknownNameError listing the known ones."""
@@ -144,7 +175,11 @@ class Registry(Generic[T]):
         try:
             return self._members[name]
         except KeyError:
-            raise unknown_name(self.kind, name, self._members) from None
+            from nnopt import plugins
+
+            error = unknown_name(self.kind, name, self._members)
+            hint = "if a plug-in defines it, load that first: --plugin FILE"
+            raise UnknownNameError("; ".join((str(error), hint, *plugins.warnings()))) from None
 
     def names(self) -> list[str]:
         """All names, in the order of registration."""
@@ -175,6 +210,14 @@ class Registry(Generic[T]):
             raise SettingsError(str(error)) from None
 
     def _import_all(self) -> None:
+        self._import_built_ins()
+        if not self._plugins_asked:
+            from nnopt import plugins
+
+            self._plugins_asked = True
+            plugins.load_installed()
+
+    def _import_built_ins(self) -> None:
         package, self._package = self._package, None
         if package is not None:
             root = importlib.import_module(package)
@@ -183,6 +226,11 @@ class Registry(Generic[T]):
         load, self._load = self._load, None
         if load is not None:
             load()
+
+
+def built_in(cls: type) -> bool:
+    """Whether a class is one of nnopt's own."""
+    return cls.__module__.partition(".")[0] == "nnopt"
 
 
 def readable(error: Exception) -> tuple[str, str]:

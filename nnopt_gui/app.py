@@ -7,8 +7,12 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Sequence
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
 
     from nnopt_gui.shell.main_window import MainWindow
     from nnopt_gui.shell.session import Opened
+    from nnopt_gui.state.settings import Preferences
 
 #: updates of the picture that is written where there is no screen, and where it goes
 STEPS_WITHOUT_SCREEN = 300
@@ -97,22 +102,28 @@ def _run(options: argparse.Namespace, opened: Opened | None) -> int:
         if options.theme is not None:
             preferences.set("theme", options.theme)
         app = make_app(preferences.text("theme", "system"))
-        window = build_window(preferences)
+        window = build_window(preferences, panels=False)
         if options.size is not None or picture:
             window.resize(*(options.size or _PICTURE_SIZE))
         code = 0
         try:
-            window.show()
-            close_on_signals(window)
-            start(window, opened, options.seed, play=not picture)
-            if picture:
-                code = take_picture(app, window, options.screenshot, 300 if options.after is None else options.after)
-            else:
-                code = app.exec()
+            with watched(window):
+                window.session.announce(opened, options.seed)
+                window.show()
+                app.processEvents()  # the window is on the screen before its panels are loaded
+                window.add_panels()
+                start(window, opened, options.seed, play=not picture)
+                if picture:
+                    code = take_picture(
+                        app, window, options.screenshot, 300 if options.after is None else options.after
+                    )
+                else:
+                    code = app.exec()
         finally:
             ended = window.controller.close()
             window.close()
-            discard(window)
+            if ended:
+                discard(window)
     sys.stdout.flush()
     if not ended:
         # an update that never returns holds its thread: leaving a running QThread would abort with a core dump
@@ -135,25 +146,46 @@ def make_app(theme_mode: str) -> QApplication:
     return app
 
 
-def build_window(preferences: object) -> MainWindow:
-    """The window with all its panels; nothing runs yet."""
+def build_window(preferences: Preferences, panels: bool = True) -> MainWindow:
+    """The window, with all its panels or without them (`add_panels` loads them); nothing runs yet."""
     from nnopt_gui.shell.actions import KeyKeeper
     from nnopt_gui.shell.controller import Controller
     from nnopt_gui.shell.main_window import MainWindow
 
     controller = Controller()
-    window = MainWindow(controller, preferences)  # type: ignore[arg-type]
+    window = MainWindow(controller, preferences)
+    if panels:
+        window.add_panels()
     window.keeper = KeyKeeper(window)
     return window
 
 
-def close_on_signals(window: MainWindow) -> None:
-    """Ctrl+C in the terminal, or being asked to terminate, closes the window like its own button does."""
+@contextmanager
+def watched(window: MainWindow) -> Iterator[None]:
+    """While the window lives: Ctrl+C in the terminal, or being asked to terminate, closes it like its own button does,
+    and an exception that nobody expected is told to the user."""
     from PySide6.QtCore import QTimer
 
-    for name in ("SIGINT", "SIGTERM"):
-        # not at once: the signal may arrive in the middle of a frame
-        signal.signal(getattr(signal, name), lambda *_: QTimer.singleShot(0, window.close))
+    def close(*_: object) -> None:
+        QTimer.singleShot(0, window.close)  # not at once: the signal may arrive in the middle of a frame
+
+    handlers = {number: signal.signal(number, close) for number in (signal.SIGINT, signal.SIGTERM)}
+    hook, sys.excepthook = sys.excepthook, partial(tell, window)
+    try:
+        yield
+    finally:
+        sys.excepthook = hook
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+
+
+def tell(window: MainWindow, kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """An exception that nobody expected reaches the user as a notice (and the terminal), and the laboratory goes on."""
+    sys.__excepthook__(kind, error, trace)
+    detail = "".join(traceback.format_exception(kind, error, trace))
+    window.controller.model.say(
+        "error", f"Something went wrong in the laboratory itself: {kind.__name__}: {error}", detail
+    )
 
 
 def discard(window: MainWindow) -> None:

@@ -120,7 +120,13 @@ def slice_curvature(objective: Any, slice_: Slice, coords: npt.ArrayLike) -> Arr
 
 def second_difference(coords: npt.ArrayLike, values: npt.ArrayLike) -> Array:
     """The second derivative (K,) of a sampled curve, from three neighbouring points each (at the ends: of the
-    neighbour). coords (K,) increasing, not necessarily evenly. What rounding of the values could cause is zero."""
+    neighbour). coords (K,) increasing, not necessarily evenly. What rounding of the values could cause is zero.
+
+    >>> second_difference([0.0, 1.0, 3.0], [0.0, 1.0, 9.0])
+    array([2., 2., 2.])
+
+    Raises: ShapeError.
+    """
     x, y = np.asarray(coords, dtype=np.float64), np.asarray(values, dtype=np.float64)
     if x.shape != y.shape or x.ndim != 1:
         raise ShapeError(f"second_difference: expected coords and values of one shape (K,), got {x.shape}, {y.shape}")
@@ -140,6 +146,9 @@ def not_convex(coords: npt.ArrayLike, curvature: npt.ArrayLike) -> list[tuple[fl
 
     coords (K,), curvature (K,): from `slice_curvature` or `second_difference`. The ends lie where the curvature
     crosses zero, linearly between two points.
+
+    >>> not_convex([0.0, 1.0, 2.0, 3.0], [1.0, -1.0, -1.0, 3.0])
+    [(0.5, 2.25)]
     """
     x, c = np.asarray(coords, dtype=np.float64), np.asarray(curvature, dtype=np.float64)
     negative = np.concatenate([[False], c < 0, [False]])

@@ -139,7 +139,11 @@ def _of(part: int, count: int, known: str, sign: str) -> str:
 
 
 def spectrum(hessian: npt.ArrayLike) -> Spectrum:
-    """All eigenpairs of a symmetric matrix (P, P); NaN ones if it is not finite. Raises ShapeError."""
+    """All eigenpairs of a symmetric matrix (P, P); NaN ones if it is not finite. Raises ShapeError.
+
+    >>> spectrum(np.diag([1.0, 4.0])).condition
+    4.0
+    """
     h = np.asarray(hessian, dtype=np.float64)
     if h.ndim != 2 or h.shape[0] != h.shape[1]:
         raise ShapeError(f"hessian: expected shape (P, P), got {h.shape}")
@@ -155,6 +159,12 @@ def extreme_spectrum(objective: Any, theta: Array, count: int = EXTREME) -> Spec
 
     At most max(120, 4 count) products; the ends of a spectrum are found first, so they are accurate, and the inner ones
     of those returned are approximate where eigenvalues lie densely. All of them where that is no more work.
+
+    >>> from nnopt.objectives import functions
+    >>> f = functions.get("rosenbrock_n", n=200)
+    >>> found = extreme_spectrum(f, f.start, count=2)
+    >>> found.values.round(), found.complete
+    (array([2603., 2603.,  809.,   35.]), False)
     """
     most = max(LANCZOS, 4 * count)
     if theta.size <= most:
@@ -173,7 +183,12 @@ def hessian_of(objective: Any, theta: Array) -> Array:
 
 
 def spectrum_at(objective: Any, theta: Array, most: int = MOST_PARAMETERS) -> Spectrum:
-    """The Hessian's spectrum at theta (P,): complete up to `most` parameters, its two ends above."""
+    """The Hessian's spectrum at theta (P,): complete up to `most` parameters, its two ends above.
+
+    >>> from nnopt.objectives import functions
+    >>> spectrum_at(functions.get("saddle"), np.zeros(2)).kind
+    'saddle'
+    """
     if theta.size <= most:
         return spectrum(hessian_of(objective, theta))
     return extreme_spectrum(objective, theta)
@@ -184,12 +199,15 @@ def newton_step(hessian: Array, gradient: Array, damping: float = 0.0) -> tuple[
 
     Whatever the signs of the curvatures: with g . s > 0 the step goes uphill, and the note says so. A singular
     matrix gives the least-norm step, and the note says that.
+
+    >>> newton_step(np.diag([2.0, -1.0]), np.array([1.0, 3.0]))
+    (array([-0.5,  3. ]), 'the Newton step goes uphill')
     """
-    matrix = hessian if damping == 0.0 else hessian + damping * np.eye(len(hessian))
-    step, singular = solve_symmetric(matrix, -gradient)
-    notes = []
-    if float(gradient @ step) > 0.0:
-        notes.append("the Newton step goes uphill")
+    with np.errstate(all="ignore"):
+        matrix = hessian if damping == 0.0 else hessian + damping * np.eye(len(hessian))
+        step, singular = solve_symmetric(matrix, -gradient)
+        uphill = float(gradient @ step) > 0.0
+    notes = ["the Newton step goes uphill"] if uphill else []
     if singular:
         notes.append("the Hessian is singular: least-norm step")
     return step, "; ".join(notes)

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from nnopt.analysis.curvature import MOST_PARAMETERS, Spectrum, newton_step_at, spectrum_at
 from nnopt.analysis.taylor import hessian_products
+from nnopt.optimizers.gain import value_at
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
@@ -26,8 +27,8 @@ class Explanation:
     slots, slots_after: the method's memory. note, detail: what the method says itself.
 
     spectrum: of the Hessian, complete up to 600 parameters, its ends above; None where the objective has no curvature.
-    gradient_step (P,): -rate g, with `rate` the learning rate of a gradient method (1 / lambda_max, the largest that
-    never overshoots, for a curvature method). newton_step (P,): (H + damping I) s = -g, with its newton_note; None
+    gradient_step (P,): -rate g, with `rate` the learning rate of a gradient method (for a curvature method, which has
+    none, 1 / max |lambda|: it never overshoots). newton_step (P,): (H + damping I) s = -g, with its newton_note; None
     without curvature. newton_after: the loss where it would land.
 
     predicted: change of the loss that the quadratic model promises for the step taken, g . s + s . H s / 2; slope: its
@@ -61,7 +62,8 @@ class Explanation:
     @property
     def gradient_norm(self) -> float:
         """|g|."""
-        return float(np.linalg.norm(self.gradient))
+        with np.errstate(all="ignore"):
+            return float(np.linalg.norm(self.gradient))
 
     @property
     def actual(self) -> float:
@@ -81,7 +83,8 @@ class Explanation:
     @property
     def newton_uphill(self) -> bool:
         """Whether the Newton step points uphill."""
-        return self.newton_step is not None and float(self.gradient @ self.newton_step) > 0.0
+        with np.errstate(all="ignore"):
+            return self.newton_step is not None and float(self.gradient @ self.newton_step) > 0.0
 
     @property
     def stable_rate(self) -> float:
@@ -94,8 +97,9 @@ class Explanation:
         if self.spectrum is None:
             return np.empty(0), np.empty(0), np.empty(0)
         newton = np.zeros_like(self.gradient) if self.newton_step is None else self.newton_step
-        parts = (self.spectrum.components(v) for v in (self.gradient, self.gradient_step, newton))
-        return next(parts), next(parts), next(parts)
+        with np.errstate(all="ignore"):
+            gradient, step, newton = map(self.spectrum.components, (self.gradient, self.gradient_step, newton))
+        return gradient, step, newton
 
 
 def explain(history: Any, step: int, damping: float | None = None) -> Explanation:
@@ -111,43 +115,43 @@ def explain(history: Any, step: int, damping: float | None = None) -> Explanatio
     rate = stage.learning_rate(step)
     with np.errstate(all="ignore"):
         update = stage.optimizer.update(local, state.slots, rate)
-        objective = stage.objective if local.rows is None else stage.objective.batch(local.rows)
-        after = float(objective.value(state.theta + update.step))
+        objective = local.batch
+        after = value_at(local, state.theta + update.step)
         slope = float(local.gradient @ update.step)
         bend = float(update.step @ hessian_products(objective, state.theta, update.step[None])[0])
         detail = dict(update.detail or {})
         used = detail.get("damping", 0.0) if damping is None else damping
         spectrum, newton, newton_note = _curvature(objective, state.theta, local.gradient, used)
-        newton_after = float("nan") if newton is None else float(objective.value(state.theta + newton))
-    curved = stage.optimizer.needs == "hessian"
-    gradient_rate = rate
-    if curved:
-        gradient_rate = 1.0 / spectrum.largest if spectrum is not None and spectrum.largest > 0 else 1.0
-    facts = Explanation(
-        step=step,
-        method=str(type(stage.optimizer).__struct_config__.tag),
-        rows=local.rows,
-        theta=state.theta,
-        loss=float(local.value),
-        gradient=local.gradient,
-        learning_rate=rate,
-        taken=update.step,
-        after=after,
-        slots=state.slots,
-        slots_after=update.slots,
-        note=update.note,
-        detail=detail,
-        spectrum=spectrum,
-        rate=gradient_rate,
-        gradient_step=-gradient_rate * local.gradient,
-        damping=used,
-        newton_step=newton,
-        newton_note=newton_note,
-        newton_after=newton_after,
-        slope=slope,
-        predicted=slope + 0.5 * bend,
-    )
-    return replace(facts, sentences=tuple(_sentences(facts, curved)))
+        newton_after = float("nan") if newton is None else value_at(local, state.theta + newton)
+        curved = stage.optimizer.needs != "gradient"
+        gradient_rate = rate
+        if curved:
+            gradient_rate = 1.0 if spectrum is None else _careful_rate(spectrum)
+        facts = Explanation(
+            step=step,
+            method=str(type(stage.optimizer).__struct_config__.tag),
+            rows=local.rows,
+            theta=state.theta,
+            loss=float(local.value),
+            gradient=local.gradient,
+            learning_rate=rate,
+            taken=update.step,
+            after=after,
+            slots=state.slots,
+            slots_after=update.slots,
+            note=update.note,
+            detail=detail,
+            spectrum=spectrum,
+            rate=gradient_rate,
+            gradient_step=-gradient_rate * local.gradient,
+            damping=used,
+            newton_step=newton,
+            newton_note=newton_note,
+            newton_after=newton_after,
+            slope=slope,
+            predicted=slope + 0.5 * bend,
+        )
+        return replace(facts, sentences=tuple(_sentences(facts, curved)))
 
 
 def _curvature(
@@ -163,26 +167,35 @@ def _curvature(
     return spectrum, newton, note
 
 
+def _careful_rate(spectrum: Spectrum) -> float:
+    """1 / max |lambda|; 1 without curvature."""
+    steepest = float(np.abs(spectrum.values).max(initial=0.0))
+    return 1.0 / steepest if 0 < steepest < np.inf else 1.0
+
+
 def _sentences(facts: Explanation, curved: bool) -> list[str]:
     """What is worth saying, most important first, in plain words with numbers."""
     said: list[str] = []
     signs = _signs(facts.spectrum)
     change = "from {} to {}".format(*apart(facts.loss, facts.after))
+    loss = "loss" if facts.rows is None else "batch loss"
     if not np.isfinite(facts.after):
         said.append(
-            f"The step leads to a loss that is not finite (it was {number(facts.loss)}): the run diverges here."
+            f"The step leads to a {loss} that is not finite (it was {number(facts.loss)}): the run diverges here."
         )
     elif not facts.taken.any():
         said.append("The step is zero: theta stays where it is.")
     elif facts.after == facts.loss:
-        said.append(f"The loss stays at {number(facts.loss)}: the step is too small to change it.")
+        said.append(f"The {loss} stays at {number(facts.loss)}: the step is too small to change it.")
     elif facts.uphill:
         moved = "rises" if facts.rises else "falls all the same"
-        said.append(f"The step goes uphill: the loss {moved} {change}{_because(signs) if curved else _carried(facts)}.")
+        said.append(
+            f"The step goes uphill: the {loss} {moved} {change}{_because(signs) if curved else _carried(facts)}."
+        )
     elif facts.rises:
-        said.append(f"The step points downhill but goes too far: the loss rises {change}{_too_long(facts, curved)}.")
+        said.append(f"The step goes too far: the {loss} rises {change}.")
     else:
-        said.append(f"The loss falls {change}.")
+        said.append(f"The {loss} falls {change}.")
     if np.isfinite(facts.predicted) and np.isfinite(facts.actual) and facts.taken.any():
         said.append(
             f"The quadratic model predicted a change of {number(facts.predicted)}; it was {number(facts.actual)}."
@@ -192,11 +205,7 @@ def _sentences(facts: Explanation, curved: bool) -> list[str]:
     elif not curved and signs and facts.spectrum is not None and facts.spectrum.inertia.negative:
         said.append(f"{signs[0].upper()}{signs[1:]}.")
     if not curved and facts.spectrum is not None and np.isfinite(facts.stable_rate):
-        side = "below" if facts.learning_rate < facts.stable_rate else "above"
-        said.append(
-            f"The learning rate {number(facts.learning_rate)} is {side} 2/λ = {number(facts.stable_rate)}, "
-            "the limit of plain gradient descent on this quadratic."
-        )
+        said.append(_limit(facts))
     said += [f"{note[0].upper()}{note[1:]}." for note in facts.note.split("; ") if note and "uphill" not in note]
     return said
 
@@ -224,19 +233,22 @@ def _carried(facts: Explanation) -> str:
     return ", carried on by the method's memory of earlier gradients" if len(facts.slots.__struct_fields__) else ""
 
 
-def _too_long(facts: Explanation, curved: bool) -> str:
-    if curved or facts.spectrum is None:
-        return ""
-    if facts.learning_rate > facts.stable_rate:
-        return f"; the learning rate {number(facts.learning_rate)} is above 2/λ = {number(facts.stable_rate)}"
-    return ""
+def _limit(facts: Explanation) -> str:
+    """Where the learning rate stands to 2/lambda, and when that says nothing about this step."""
+    below = facts.learning_rate < facts.stable_rate
+    rates = f"The rate {number(facts.learning_rate)} is {'below' if below else 'above'} 2/λ"
+    rates += f" = {number(facts.stable_rate)}"
+    if below and (facts.rises or not np.isfinite(facts.after)) and not facts.uphill:
+        return f"{rates}, but the quadratic does not hold this far."
+    return f"{rates}, the limit of plain gradient descent."
 
 
 def number(x: float, digits: int = 4) -> str:
     """A number as the board shows it: significant digits, a true minus sign."""
     if not np.isfinite(x):
         return "not finite"
-    return f"{x:.{digits}g}".replace("-", "−")
+    mantissa, exponential, power = f"{x:.{digits}g}".partition("e")
+    return f"{mantissa}{exponential}{int(power) if power else ''}".replace("-", "−")
 
 
 def apart(a: float, b: float) -> tuple[str, str]:

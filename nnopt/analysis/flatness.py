@@ -14,7 +14,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import median_filter
 
 from nnopt.analysis.drops import drop_places
 
@@ -38,10 +37,18 @@ CORE = 0.0125
 STEEPER = 4.0
 #: a drop is taken as it is seen if it covers this fraction of the difference of levels
 MOSTLY = 0.7
+#: a drop begins and ends with this fraction of its height: a logistic one 4 widths from its centre
+FOOT = 0.018
+#: a drop is so many times steeper than the foot that does not belong to it
+STILL = 12.0
+#: a flat stretch drifts from its first to its last third by less than this fraction of the scale
+DRIFTED = 0.05
 #: so many neighbouring drops are fitted at once at most
 TOGETHER = 3
 
 
+#: a curve that falls by less than this fraction of its size does not fall
+ROUNDING = 1e-13
 #: larger values, in units of the scale, are cut off
 BEYOND = 1e60
 
@@ -73,12 +80,13 @@ class Noise:
         return np.sqrt((self.local[at] ** 2 + self.slow[level] ** 2 * (1 << level)) / m)
 
 
-def flat_stretches(curve: Array, shortest: float) -> list[Flat]:
-    """All flat stretches of curve (n,) longer than `shortest` points, in order."""
+def flat_stretches(curve: Array, shortest: float, size: float = 0.0) -> list[Flat]:
+    """All flat stretches of curve (n,) longer than `shortest` points, in order. size: of the numbers from which the
+    curve was made by subtraction; what changes less than their rounding is one flat stretch."""
     n = len(curve)
-    smooth = median_filter(curve, 2 * round(SPIKE * n) + 1, mode="nearest")
+    smooth = _median_filter(curve, 2 * round(SPIKE * n) + 1, mode="nearest")
     scale = largest_descent(smooth)
-    if scale <= 1e-13 * float(np.median(np.abs(smooth))):
+    if scale <= ROUNDING * max(size, float(np.median(np.abs(smooth)))):
         return [Flat(0, n, float(np.mean(smooth)))] if n > shortest else []
     # in units of the scale; an explosion is kept within what can be squared
     with np.errstate(over="ignore"):
@@ -86,7 +94,7 @@ def flat_stretches(curve: Array, shortest: float) -> list[Flat]:
     noise = measure_noise(curve)
     curve = np.where(np.abs(curve - smooth) > 0.03 + 6.0 * noise.local, smooth, curve)
     flats = _with_ends(curve, _merged(curve, _refined(curve, noise), noise, shortest), noise)
-    flats = _to_the_borders(curve, flats, noise)
+    flats = [_settled(curve, flat, noise) for flat in _to_the_borders(curve, flats, noise)]
     drop = LEAST_DROP + SIGNIFICANT * float(np.median(noise.of_mean(max(1, n // 100))))
     lowest = np.minimum.accumulate(_running_mean(curve, max(1, n // 200))[::-1])[::-1]
     return [
@@ -126,7 +134,7 @@ def measure_noise(curve: Array) -> Noise:
         spread = float(np.quantile(fourth, 0.25)) * 0.6745 / 0.3186
         if m == 1:
             single = spread
-            rough = median_filter(fourth, 2 * max(5, size // 16) + 1, mode="reflect")
+            rough = _median_filter(fourth, 2 * max(5, size // 16) + 1, mode="reflect")
             local[2 : 2 + size] = rough
             local[:2], local[2 + size :] = rough[0], rough[-1]
         else:
@@ -305,6 +313,9 @@ def _with_ends(curve: Array, flats: list[Flat], noise: Noise) -> list[Flat]:
         for start, stop in places:
             stops.append(min(max(low + start, a.start), b.stop))
             starts.append(max(min(low + stop, b.stop), a.start))
+        left, right = _departure(curve, a, flats[first + 1], noise), _arrival(curve, flats[last], b, noise)
+        stops[-len(places)] = max(stops[-len(places)], left)
+        starts[-1] = min(starts[-1], right)
         first = last + 1
     stops += [f.stop for f in flats[-1:]]
     return [
@@ -312,6 +323,42 @@ def _with_ends(curve: Array, flats: list[Flat], noise: Noise) -> list[Flat]:
         for start, stop in zip(starts, stops, strict=True)
         if round(stop) > round(start)
     ]
+
+
+def _departure(curve: Array, a: Flat, b: Flat, noise: Noise) -> float:
+    """The last place at which the curve is still at the level of `a`, to the 1.8 % of the drop to `b` at which a
+    logistic drop begins: one of another shape, with a long foot, begins no earlier. a.start where that cannot be
+    told."""
+    places = np.flatnonzero(_near(curve, a, a.level - b.level, noise)[: int(b.start)])
+    stop = float(places[-1] + 1) if len(places) else a.start
+    return stop if _stands_still(curve, a.start, stop, a, b) else a.start
+
+
+def _arrival(curve: Array, a: Flat, b: Flat, noise: Noise) -> float:
+    """The first place from which on the curve is at the level of `b`, in the same sense; b.stop where that cannot be
+    told."""
+    places = np.flatnonzero(_near(curve, b, a.level - b.level, noise)[int(a.stop) :])
+    start = float(places[0] + int(a.stop)) if len(places) else b.stop
+    return start if _stands_still(curve, start, b.stop, a, b) else b.stop
+
+
+def _stands_still(curve: Array, start: float, stop: float, a: Flat, b: Flat) -> bool:
+    """Whether the curve moves so much slower on start .. stop than between a and b that this is no part of the drop."""
+    if stop - start < 2 or b.start <= a.stop:
+        return False
+    inside = curve[round(start) : round(stop)]
+    quarter = max(1, len(inside) // 4)
+    drift = abs(float(inside[:quarter].mean() - inside[-quarter:].mean())) / (0.75 * len(inside))
+    return drift * STILL * (b.start - a.stop) <= abs(a.level - b.level)
+
+
+def _near(curve: Array, flat: Flat, height: float, noise: Noise) -> npt.NDArray[np.bool_]:
+    """Where the curve is within 1.8 % of `height` from the level of a flat stretch, as far as noise lets us see."""
+    half = max(1, len(curve) // 200)
+    tolerance = FOOT * abs(height)
+    if SIGNIFICANT * float(np.median(noise.of_mean(2 * half + 1))) > tolerance:
+        return np.zeros(len(curve), dtype=bool)
+    return np.asarray(np.abs(_running_mean(curve, half) - flat.level) <= tolerance)
 
 
 def _to_the_borders(curve: Array, flats: list[Flat], noise: Noise) -> list[Flat]:
@@ -328,8 +375,30 @@ def _to_the_borders(curve: Array, flats: list[Flat], noise: Noise) -> list[Flat]
     return flats
 
 
+def _settled(curve: Array, flat: Flat, noise: Noise) -> Flat:
+    """The flat stretch without the part, at one end, over which it drifts: noise hides a slow drift from every window,
+    not from the whole stretch."""
+    while flat.stop - flat.start >= 8:
+        inside = curve[round(flat.start) : round(flat.stop)]
+        third, quarter = len(inside) // 3, len(inside) // 4
+        drift = abs(float(inside[:third].mean() - inside[-third:].mean()))
+        if drift < max(DRIFTED, 4.0 * float(np.sqrt(2.0) * noise.of_mean(third, round(flat.start)))):
+            break
+        middle = float(inside[quarter:-quarter].mean())
+        at_start = abs(float(inside[:quarter].mean()) - middle) >= abs(float(inside[-quarter:].mean()) - middle)
+        begin, end = (flat.start + quarter, flat.stop) if at_start else (flat.start, flat.stop - quarter)
+        flat = _stretch(curve, begin, end)
+    return flat
+
+
 def _running_mean(curve: Array, half: int) -> Array:
     sums = np.concatenate([[0.0], np.cumsum(curve)])
     places = np.arange(len(curve))
     low, high = np.maximum(places - half, 0), np.minimum(places + half + 1, len(curve))
     return np.asarray((sums[high] - sums[low]) / (high - low))
+
+
+def _median_filter(values: Array, size: int, mode: str) -> Array:
+    from scipy.ndimage import median_filter  # 0.3 s of every start-up otherwise
+
+    return np.asarray(median_filter(values, size, mode=mode))

@@ -48,6 +48,11 @@ def values_at(
     objectives are always evaluated in float64. threads: how many share the work; the objective must be one that several
     may use at once, as all of nnopt's are. progress(fraction done): called after each of about a dozen parts; where it
     returns False the rest stays NaN.
+
+    >>> from nnopt.objectives import functions
+    >>> line = Slice(np.zeros(2), np.array([1.0, 1.0]))
+    >>> values_at(functions.get("booth"), line, [0.0, 1.0])
+    array([74., 20.])
     """
     directions = place.directions
     c = np.asarray(coords, dtype=np.float64).reshape(-1, len(directions))
@@ -78,16 +83,23 @@ def losses(objective: Any, thetas: Array) -> Array:
 def slice_values(
     objective: Any, slice_: Slice, coords: npt.ArrayLike, dtype: npt.DTypeLike = np.float64, threads: int = 1
 ) -> Array:
-    """Losses (K,) at the coordinates (K,) of a slice."""
+    """Losses (K,) at the coordinates (K,) of a slice; the rest as in `values_at`."""
     return values_at(objective, slice_, coords, dtype, threads)
 
 
 def axes(extent: Extent, n: int | tuple[int, int]) -> tuple[Array, Array]:
-    """The coordinates (n1,) and (n2,) of a grid. extent: half-width r, or (a0, a1, b0, b1). Raises SettingsError."""
-    r = np.asarray(extent, dtype=np.float64)
+    """The coordinates (n1,) and (n2,) of a grid. extent: half-width r, or (a0, a1, b0, b1). Raises SettingsError.
+
+    >>> axes((0, 1, -1, 1), (2, 3))
+    (array([0., 1.]), array([-1.,  0.,  1.]))
+    """
+    try:
+        r = np.asarray(extent, dtype=np.float64)
+        counts = (int(n), int(n)) if np.ndim(n) == 0 else tuple(int(one) for one in n)  # type: ignore[arg-type, union-attr]
+    except (TypeError, ValueError):
+        raise SettingsError(f"extent, n: expected numbers, got {extent!r} and {n!r}") from None
     if r.ndim == 0:
         r = np.array([-r, r, -r, r])
-    counts = (n, n) if isinstance(n, int) else tuple(n)
     if r.shape != (4,) or not np.isfinite(r).all() or r[0] >= r[1] or r[2] >= r[3]:
         raise SettingsError(
             f"extent: expected a half-width > 0 or (a0, a1, b0, b1) with a0 < a1, b0 < b1, got {extent!r}"

@@ -10,13 +10,16 @@ import numpy as np
 import numpy.typing as npt
 
 from nnopt.errors import SettingsError
+from nnopt.runs.blas import one_thread
 
 Array: TypeAlias = npt.NDArray[np.float64]
 #: told the fraction done; returning False stops
 Progress: TypeAlias = Callable[[float], object]
 
-#: parts per thread: enough that all finish at about the same time
-_PARTS = 6
+#: parts per thread: each costs the memory it works in, so as few as let all threads finish at about the same time; more
+#: where there is somebody to tell
+_PARTS = 2
+_TOLD = 6
 
 
 def in_parts(
@@ -42,7 +45,8 @@ def in_parts(
         raise SettingsError(f"threads: expected at least 1, got {threads}")
     if threads == 1 and progress is None:
         return evaluate(slice(0, count)) if count else np.empty((0, *shape))
-    size = max(least, -(-count // (_PARTS * max(threads, 2))))
+    each = _PARTS if progress is None else _TOLD
+    size = max(least, -(-count // (each * max(threads, 2))))
     # whole multiples of what a kernel takes at once
     size = -(-size // least) * least
     parts = [slice(start, min(start + size, count)) for start in range(0, count, size)]
@@ -55,6 +59,8 @@ def in_parts(
             if progress is not None and progress(done / count) is False:
                 break
         return values
+    # threads of BLAS beside ours would only get into each other's way
+    one_thread()
     with ThreadPoolExecutor(min(threads, len(parts)), "nnopt-values") as pool:
         futures = {pool.submit(evaluate, part): part for part in parts}
         try:

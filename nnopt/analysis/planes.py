@@ -19,7 +19,14 @@ Array: TypeAlias = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Slice:
-    """The line theta(s) = origin + s * direction; origin, direction (P,). label: its axis in words."""
+    """The line theta(s) = origin + s * direction; origin, direction (P,). label: its axis in words.
+
+    >>> line = Slice(np.zeros(2), np.array([2.0, 0.0]))
+    >>> line.point(0.5), *line.project([[3.0, 4.0]])
+    (array([1., 0.]), array([1.5]), array([4.]))
+
+    Raises: ShapeError.
+    """
 
     origin: Array
     direction: Array
@@ -60,6 +67,14 @@ class Plane:
     """The plane theta(a, b) = origin + a * d1 + b * d2; origin, d1, d2 (P,). labels: its axes in words.
 
     The directions may have any lengths and angle; `orthonormal` gives the same plane with unit axes at right angles.
+
+    >>> flat = Plane(np.zeros(3), np.array([1.0, 0.0, 0.0]), np.array([1.0, 1.0, 0.0]))
+    >>> flat.point(1, 2), *flat.project([[1.0, 2.0, 5.0]])
+    (array([3., 2., 0.]), array([[-1.,  2.]]), array([5.]))
+    >>> round(flat.share([3.0, 0.0, 4.0]), 3)
+    0.6
+
+    Raises: ShapeError.
     """
 
     origin: Array

@@ -91,13 +91,13 @@ class PlateauDetector:
         steps: their increasing step numbers (n,), for logs that were thinned or measure every so many steps; without
         it they follow one another. NaN and infinity are steps without information.
 
-        Raises: ShapeError if the shapes differ or the steps do not increase.
+        Raises: ShapeError if the shapes differ or the steps do not increase; SettingsError for what are not numbers.
         """
-        values = np.asarray(losses, dtype=np.float64).ravel()
+        values = _numbers("losses", losses)
         if steps is None:
             places = np.arange(self._next, self._next + len(values))
         else:
-            places = np.asarray(steps, dtype=np.int64).ravel()
+            places = _numbers("steps", steps).astype(np.int64)
             if places.shape != values.shape:
                 raise ShapeError(f"steps: expected one for each of the {len(values)} losses, got {len(places)}")
             if len(places) and (np.any(np.diff(places) <= 0) or (self._next and places[0] < self._next)):
@@ -162,7 +162,7 @@ class PlateauDetector:
         curve = np.interp(np.arange(begin, end), filled, sums[filled] / counts[filled])
         last = self._first + bins * self._width
         found = []
-        for flat in flat_stretches(curve, self.shortest * bins * self._width / width):
+        for flat in flat_stretches(curve, self.shortest * bins * self._width / width, abs(self._zero)):
             start = self._first + round((begin + flat.start) * width)
             stop = min(self._first + round((begin + flat.stop) * width), last)
             found.append(Plateau(start, stop, self._zero + flat.level, flat.escaped))
@@ -174,6 +174,16 @@ def find_plateaus(loss: npt.ArrayLike) -> list[Plateau]:
     detector = PlateauDetector()
     detector.extend(loss)
     return list(detector.plateaus())
+
+
+def _numbers(name: str, given: npt.ArrayLike) -> Array:
+    try:
+        numbers = np.asarray(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise SettingsError(f"{name}: expected numbers, got {given!r:.200}") from None
+    if numbers.ndim > 1:
+        raise ShapeError(f"{name}: expected shape (n,), got {numbers.shape}")
+    return numbers.ravel()
 
 
 def _paired(cells: Array) -> Array:

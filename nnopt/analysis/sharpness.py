@@ -23,22 +23,21 @@ Array: TypeAlias = npt.NDArray[np.float64]
 TOLERANCE = 1e-3
 #: products per point, at most
 MOST = 60
-#: shares of the next steepest and of a random direction in a warm start: what has become the steepest is found by them
-_NEXT = 0.5
+#: share of a random direction in a warm start, and products made at least: what has become the steepest meanwhile is
+#: found by them
 _FRESH = 0.1
+_FEWEST = 7
 
 
 @dataclass(frozen=True, eq=False)
 class Sharpness:
     """value: lambda_max. vector (P,): its unit eigenvector. residual: |H v - value v|, a bound on the value's distance
-    to an eigenvalue. products: Hessian-vector products made. ahead (P,): where to begin at a point nearby: the vector
-    and some of the next steepest one, which may overtake it."""
+    to an eigenvalue. products: Hessian-vector products made."""
 
     value: float
     vector: Array
     residual: float
     products: int
-    ahead: Array
 
 
 def sharpness(
@@ -51,7 +50,7 @@ def sharpness(
 ) -> Sharpness:
     """lambda_max of the Hessian at theta (P,), by Lanczos iteration on Hessian-vector products.
 
-    start (P,): about where the eigenvector lies, `ahead` of a point nearby. tolerance: relative residual to reach.
+    start (P,): about where the eigenvector lies, the vector of a point nearby. tolerance: relative residual to reach.
     most: products to make at most. NaN where a product is not finite.
 
     >>> from nnopt.objectives import functions
@@ -65,11 +64,11 @@ def sharpness(
         random = np.random.default_rng(seed).standard_normal(size)
         given = np.asarray(start, dtype=np.float64)
         start = given + _FRESH * float(np.linalg.norm(given) / np.linalg.norm(random)) * random
+    product = product_of(objective, theta)
     found = extreme_pairs(
-        product_of(objective, theta), size, 1, tolerance=tolerance, most=most, basis=30, start=start, seed=seed, spare=1
+        product, size, 1, tolerance=tolerance, most=most, basis=30, start=start, seed=seed, fewest=_FEWEST
     )
-    ahead = found.vectors @ np.array([1.0, _NEXT])[: found.vectors.shape[1]]
-    return Sharpness(float(found.values[0]), found.vectors[:, 0], float(found.residuals[0]), found.products, ahead)
+    return Sharpness(float(found.values[0]), found.vectors[:, 0], float(found.residuals[0]), found.products)
 
 
 class SharpnessTracker:
@@ -95,7 +94,7 @@ class SharpnessTracker:
         found = sharpness(objective, theta, start, self.tolerance, self.most, seed=self._points)
         self._points += 1
         self.products += found.products
-        self._last = found.ahead if np.isfinite(found.value) else None
+        self._last = found.vector if np.isfinite(found.value) else None
         return found
 
 

@@ -82,7 +82,7 @@ def spectral_density(
     0.5 % of the spectrum's extent by default. Fewer steps are made where their vectors would take more than 256 MB.
 
     >>> from nnopt.objectives import functions
-    >>> f = functions.get("rosenbrock_n", n=1000)
+    >>> f = functions.get("rosenbrock_n", n=200)
     >>> density = spectral_density(f, f.start)
     >>> density.share(high=0.0), density.share(low=1000.0) > 0.7  # the true share is 0.782
     (0.0, True)

@@ -12,14 +12,14 @@ from dataclasses import replace
 from functools import lru_cache
 from importlib.resources import as_file
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
 
 from nnopt.assets import asset
-from nnopt.errors import DataError
-from nnopt.objectives.csv_table import MAX_LEVELS, Column, Table, read_table
+from nnopt.errors import DataError, SettingsError
+from nnopt.objectives.csv_table import MAX_LEVELS, Column, Table, read_table, shown
 from nnopt.objectives.datasets import Array, Dataset, DataSettings, Task, register
 from nnopt.settings import described
 
@@ -27,6 +27,9 @@ from nnopt.settings import described
 MAX_ONE_HOT = 20
 #: whole numbers with at most so many different values are taken as classes
 MAX_NUMBER_CLASSES = 10
+
+#: values that differ by less than this fraction of their size are the same
+ROUNDING = 1e-12
 
 _TARGET_NAMES = ("class", "label", "target", "species", "outcome", "y")
 _INDEX_NAMES = ("id", "index", "unnamed: 0", "row", "nr", "no", "unnamed 1")
@@ -59,6 +62,12 @@ def read_csv(
     Text inputs become one column per text (two texts: one column), up to 20 texts. Raises: DataError naming file, line
     and column.
     """
+    for name, choice, known in (
+        ("missing", missing, Missing), ("task", task, TaskChoice), ("header", header, Choice),
+        ("delimiter", delimiter, Delimiter),
+    ):  # fmt: skip
+        if choice not in get_args(known):
+            raise SettingsError(f"read_csv: {name}: expected one of {', '.join(get_args(known))}, got {choice!r}")
     table = read_table(path, delimiter, header)
     notes = list(table.notes)
     goal = _target(table, target, inputs, notes)
@@ -84,6 +93,8 @@ def read_csv(
     for j, values in enumerate(parts):
         if standardize and standard[j]:
             shift[j], scale[j] = _moments(values)
+            if scale[j] == 1.0 and np.ptp(values) < ROUNDING * np.abs(values).max():
+                notes.append(f"{features[j]!r} hardly changes ({np.ptp(values):.1g} about {shift[j]:.6g}): not scaled")
         X[:, j] = (values - shift[j]) / scale[j]
     if standardize and any(standard):
         notes.append("inputs are standardized: mean 0, standard deviation 1")
@@ -235,9 +246,9 @@ def _as_numbers(column: Column, notes: list[str]) -> list[tuple[str, Array]]:
 
 
 def _moments(values: Array) -> tuple[float, float]:
-    """(mean, standard deviation, or 1 where that is 0)."""
-    spread = float(values.std())
-    return float(values.mean()), spread if spread > 0 else 1.0
+    """(mean, standard deviation, or 1 where the values are all the same but for rounding)."""
+    centre, spread = float(values.mean()), float(values.std())
+    return centre, spread if spread > ROUNDING * float(np.abs(values).max()) else 1.0
 
 
 def _known(column: Column) -> npt.NDArray[np.bool_]:
@@ -276,11 +287,11 @@ class Csv(DataSettings, frozen=True, tag="csv"):
         """The file's rows in their order; the seed plays no part. Read again only when the file has changed."""
         if not self.path:
             raise DataError("no CSV file is chosen")
-        path = Path(self.path).expanduser()
         try:
+            path = Path(self.path).expanduser()
             status = path.stat()
-        except OSError as error:
-            raise DataError(f"{self.path}: {error.strerror or error}") from None
+        except (OSError, ValueError, RuntimeError) as error:
+            raise DataError(f"{shown(self.path)}: {getattr(error, 'strerror', None) or error}") from None
         return _read_once(self, path, status.st_mtime_ns, status.st_size)
 
 

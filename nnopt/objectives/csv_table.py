@@ -139,14 +139,20 @@ def read_table(path: str | Path, delimiter: str = "auto", header: str = "auto") 
     raise AssertionError("latin-1 decodes everything")
 
 
+def shown(path: str | Path) -> str:
+    """A path as it stands in a message: not longer than that can be read, and on one line."""
+    text = str(path)
+    return text if len(text) <= 200 and text.isprintable() else repr(text[:200])
+
+
 def _head(path: str | Path) -> bytes:
     if not str(path):
         raise DataError("no CSV file is chosen")
     try:
         with open(path, "rb") as file:
             head = file.read(_SAMPLE)
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror or error}") from None
+    except (OSError, ValueError) as error:
+        raise DataError(f"{shown(path)}: {getattr(error, 'strerror', None) or error}") from None
     if not head.strip():
         raise DataError(f"{path}: the file is empty")
     return head
@@ -226,9 +232,16 @@ def _guess_header(rows: list[list[str]], decimal_comma: bool) -> bool:
     return not any(cell.strip() in below for cell, below in zip(first, columns, strict=True))
 
 
+def _float(cell: str) -> float:
+    """The number in a cell. Raises ValueError, also for what only Python takes as a number ("2020_01")."""
+    if "_" in cell:
+        raise ValueError(cell)
+    return float(cell)
+
+
 def _is_number(cell: str, decimal_comma: bool) -> bool:
     try:
-        return not np.isnan(float(cell.replace(",", ".") if decimal_comma else cell))
+        return not np.isnan(_float(cell.replace(",", ".") if decimal_comma else cell))
     except ValueError:
         return False
 
@@ -344,6 +357,8 @@ class _Growing:
     def _extend_numbers(self, cells: Sequence[str], lines: Sequence[int]) -> None:
         plain = [cell.replace(",", ".") for cell in cells] if self.layout.decimal_comma else cells
         try:
+            if any("_" in cell for cell in plain):
+                raise ValueError("Python takes 2020_01 as a number, tables do not")
             block = np.fromiter(map(float, plain), dtype=np.float64, count=len(cells))
         except ValueError:
             block, wrong = _parse(plain)
@@ -382,7 +397,7 @@ def _parse(cells: Sequence[str]) -> tuple[npt.NDArray[np.float64], list[int]]:
     wrong: list[int] = []
     for index, cell in enumerate(cells):
         try:
-            block[index] = float(cell)
+            block[index] = _float(cell)
         except ValueError:
             if cell.strip() not in MISSING:
                 wrong.append(index)

@@ -253,6 +253,9 @@ def register(cls: Any) -> Any:
 def get(name: str, **settings: Any) -> Any:
     """The function called `name`: `get("quadratic", condition=100)`.
 
+    >>> get("himmelblau").value([3.0, 2.0])
+    0.0
+
     Raises: UnknownNameError listing the known names; SettingsError for a setting out of range or unknown.
     """
     return Function.registry.decode({"name": name, **settings}) if settings else Function.registry.get(name)()

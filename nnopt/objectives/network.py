@@ -157,6 +157,8 @@ class Network:
         chosen = Initial.registry.get(scheme)() if isinstance(scheme, str) else scheme
         if not isinstance(chosen, Initial):
             raise SettingsError(f"Network.initial: expected the name of a scheme or an Initial, got {scheme!r}")
+        if not hasattr(seed, "__index__") or seed < 0:
+            raise SettingsError(f"Network.initial: expected a seed that is a whole number >= 0, got {seed!r}")
         random = np.random.default_rng(seed)
         theta = np.zeros(self.size)
         for block in self.layers(theta):

@@ -13,18 +13,23 @@ if TYPE_CHECKING:
     from nnopt.optimizers.adagrad import Adagrad as Adagrad
     from nnopt.optimizers.adam import Adam as Adam
     from nnopt.optimizers.damped_newton import DampedNewton as DampedNewton
+    from nnopt.optimizers.gauss_newton import GaussNewton as GaussNewton
+    from nnopt.optimizers.lbfgs import LBFGS as LBFGS
     from nnopt.optimizers.momentum import Momentum as Momentum
     from nnopt.optimizers.nesterov import Nesterov as Nesterov
     from nnopt.optimizers.newton import Newton as Newton
+    from nnopt.optimizers.newton_cg import NewtonCG as NewtonCG
     from nnopt.optimizers.rmsprop import RMSprop as RMSprop
+    from nnopt.optimizers.saddle_free_newton import SaddleFreeNewton as SaddleFreeNewton
     from nnopt.optimizers.sgd import SGD as SGD
+    from nnopt.optimizers.trust_region import TrustRegion as TrustRegion
 
 
 def get(name: str) -> type[Any]:
     """The class of the method called `name` in specs ("adam" -> Adam).
 
     >>> get("momentum")(lr=0.05)
-    Momentum(lr=0.05, beta=0.9)
+    Momentum(lr=0.05, beta=0.9, weight_decay=0.0, clip=0.0)
 
     Raises: UnknownNameError, with the nearest known name.
     """

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import numpy as np
 
-from nnopt.optimizers.base import Local, Optimizer, Settings, Slots, Update, Vector, register
+from nnopt.optimizers.base import Local, Slots, Update, Vector, register
+from nnopt.optimizers.first_order import FirstOrder
 from nnopt.settings import above
 
 
@@ -17,10 +18,11 @@ class SquareSum(Slots, frozen=True, gc=False):
 
 
 @register
-class Adagrad(Settings, Optimizer, frozen=True, tag="adagrad"):
+class Adagrad(FirstOrder, frozen=True, tag="adagrad"):
     """s <- s + g^2,   theta <- theta - lr * g / (sqrt(s) + eps)        (Duchi, Hazan & Singer 2011)
 
     lr: learning rate, > 0.  eps: keeps the quotient finite where no gradient was seen yet, > 0.
+    Of the gradient first, if set: clip, weight_decay (see `FirstOrder`).
     """
 
     lr: Annotated[float, above(0, label="learning rate", log=True, slider=(1e-4, 10))] = 0.1
@@ -30,6 +32,8 @@ class Adagrad(Settings, Optimizer, frozen=True, tag="adagrad"):
         return SquareSum(np.zeros_like(theta))
 
     def update(self, local: Local, slots: SquareSum, lr: float) -> Update:
-        gradient = local.gradient
+        gradient, note = local.gradient, ""
+        if self.weight_decay or self.clip:
+            gradient, note = self.used(gradient, local.theta)
         squares = slots.squares + gradient * gradient
-        return Update(-lr * gradient / (np.sqrt(squares) + self.eps), SquareSum(squares))
+        return Update(-lr * gradient / (np.sqrt(squares) + self.eps), SquareSum(squares), note)

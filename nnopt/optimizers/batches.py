@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from nnopt.settings import Registry, Settings, at_least, described
+from nnopt.settings import Registry, Settings, between, described
 
 Rows = npt.NDArray[np.intp]
 
@@ -62,10 +62,12 @@ class Full(Settings, Batches, frozen=True, tag="full"):
 class Mini(Settings, Batches, frozen=True, tag="mini"):
     """Mini-batches: `size` examples a step, drawn without replacement within an epoch (or each step anew, with it).
 
-    size: >= 1; the last batch of an epoch holds what is left. replacement: draw independently instead.
+    size: 1 to 1,000,000; the last batch of an epoch holds what is left. replacement: draw independently instead.
     """
 
-    size: Annotated[int, at_least(1, label="batch size", unit="examples", log=True, slider=(1, 1000))] = 10
+    size: Annotated[
+        int, between(1, 1_000_000, closed=True, label="batch size", unit="examples", log=True, slider=(1, 1000))
+    ] = 10
     replacement: Annotated[bool, described("with replacement", "draw every step's examples independently")] = False
 
     def sampler(self, n: int, seed: int) -> Sampler:

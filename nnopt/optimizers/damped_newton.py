@@ -7,13 +7,13 @@ from typing import Annotated, ClassVar
 import numpy as np
 
 from nnopt.optimizers.base import Local, Matrix, Optimizer, Settings, Slots, Update, Vector, register
+from nnopt.optimizers.gain import ACCEPTABLE, GOOD, POOR, gain_ratio, model_change, value_at
 from nnopt.optimizers.linear import cholesky, solve_cholesky
 from nnopt.settings import above, at_least
 
 REFUSED = "no step: the damping was raised, the model did not predict the loss"
-GOOD, POOR = 0.75, 0.25
-ACCEPTABLE = 1e-4
 TRIALS = 10
+#: bounds of the damping, in units of the curvature's own size
 SMALLEST, LARGEST = 1e-12, 1e16
 
 
@@ -51,18 +51,16 @@ class DampedNewton(Settings, Optimizer, frozen=True, tag="damped_newton"):
             return Update(np.full_like(gradient, np.nan), slots)
         mu = slots.damping
         lift = _unit(hessian)
-        # differences of the loss below its rounding noise say nothing about the model
-        noise = 8 * np.finfo(np.float64).eps * max(abs(value), 1e-300)
         predicted = actual = ratio = 0.0
         trials = 0
         for trials in range(1, TRIALS + 1):  # noqa: B007
             mu, step = _definite_step(hessian, gradient, mu, lift)
             step = lr * step
-            predicted = float(gradient @ step) + 0.5 * float(step @ (hessian @ step))
-            actual = local.value_at(local.theta + step) - value
-            negligible = abs(predicted) <= noise and abs(actual) <= noise
-            ratio = 1.0 if negligible else _gain(actual, predicted)
-            if ratio > ACCEPTABLE or mu >= LARGEST:
+            predicted = model_change(gradient, hessian, step)
+            actual = value_at(local, local.theta + step) - value
+            # a step of zero where there is a slope is no step, however well it is predicted
+            ratio = gain_ratio(actual, predicted, value) if step.any() or not gradient.any() else -np.inf
+            if ratio > ACCEPTABLE or mu >= LARGEST * lift:
                 break
             mu = _raised(mu, lift)
         accepted = ratio > ACCEPTABLE
@@ -92,7 +90,7 @@ def _unit(hessian: Matrix) -> float:
 
 
 def _raised(mu: float, lift: float) -> float:
-    return min(max(4.0 * mu, 1e-6 * lift), LARGEST)
+    return min(max(4.0 * mu, 1e-6 * lift), LARGEST * lift)
 
 
 def _definite_step(hessian: Matrix, gradient: Vector, mu: float, lift: float) -> tuple[float, Vector]:
@@ -104,13 +102,6 @@ def _definite_step(hessian: Matrix, gradient: Vector, mu: float, lift: float) ->
         factor = cholesky(lifted)
         if factor is not None:
             return mu, -solve_cholesky(factor, gradient)
-        if mu >= LARGEST:
+        if mu >= LARGEST * lift:
             return mu, np.zeros_like(gradient)
         mu = _raised(mu, lift)
-
-
-def _gain(actual: float, predicted: float) -> float:
-    """actual / predicted decrease; -inf where the loss is not finite or the model itself promises no decrease."""
-    if not np.isfinite(actual) or predicted >= 0:
-        return -np.inf
-    return actual / predicted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,19 @@ import numpy as np
 from nnopt.optimizers.base import Matrix, Vector
 
 SINGULAR = "the Hessian is singular: least-norm step"
+
+
+def length_of(v: Vector) -> float:
+    """|v| of a vector (P,), also where its square is too large for a float; infinite or NaN only if an entry is."""
+    with np.errstate(all="ignore"):
+        length = math.sqrt(v.dot(v))
+        if math.isfinite(length):
+            return length
+        largest = float(np.abs(v).max())
+        if not math.isfinite(largest):
+            return length
+        scaled = v / largest
+        return largest * math.sqrt(scaled.dot(scaled))
 
 
 def solve_symmetric(matrix: Matrix, right: Vector) -> tuple[Vector, bool]:

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import numpy as np
 
-from nnopt.optimizers.base import Local, Optimizer, Settings, Slots, Update, Vector, register
+from nnopt.optimizers.base import Local, Slots, Update, Vector, register
+from nnopt.optimizers.first_order import FirstOrder
 from nnopt.settings import above, between
 
 
@@ -17,11 +18,12 @@ class Velocity(Slots, frozen=True, gc=False):
 
 
 @register
-class Momentum(Settings, Optimizer, frozen=True, tag="momentum"):
+class Momentum(FirstOrder, frozen=True, tag="momentum"):
     """v <- g + beta * v,   theta <- theta - lr * v        (Polyak 1964)
 
     The rate multiplies the velocity when the step is made, so a change of rate acts at once on all of it.
     lr: learning rate, > 0.  beta: share of the last direction that is kept, in [0, 1).
+    Of the gradient first, if set: clip, weight_decay (see `FirstOrder`).
     """
 
     lr: Annotated[float, above(0, label="learning rate", log=True, slider=(1e-4, 10))] = 0.1
@@ -31,6 +33,9 @@ class Momentum(Settings, Optimizer, frozen=True, tag="momentum"):
         return Velocity(np.zeros_like(theta))
 
     def update(self, local: Local, slots: Velocity, lr: float) -> Update:
+        gradient, note = local.gradient, ""
+        if self.weight_decay or self.clip:
+            gradient, note = self.used(gradient, local.theta)
         velocity = self.beta * slots.velocity
-        velocity += local.gradient
-        return Update(-lr * velocity, Velocity(velocity))
+        velocity += gradient
+        return Update(-lr * velocity, Velocity(velocity), note)

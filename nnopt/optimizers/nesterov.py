@@ -6,16 +6,18 @@ from typing import Annotated
 
 import numpy as np
 
-from nnopt.optimizers.base import Local, Optimizer, Settings, Update, Vector, register
+from nnopt.optimizers.base import Local, Update, Vector, register
+from nnopt.optimizers.first_order import FirstOrder
 from nnopt.optimizers.momentum import Velocity
 from nnopt.settings import above, between
 
 
 @register
-class Nesterov(Settings, Optimizer, frozen=True, tag="nesterov"):
+class Nesterov(FirstOrder, frozen=True, tag="nesterov"):
     """v <- g + beta * v,   theta <- theta - lr * (g + beta * v)        (Nesterov 1983, in the form of Sutskever 2013)
 
     lr: learning rate, > 0.  beta: share of the last direction that is kept, in [0, 1).
+    Of the gradient first, if set: clip, weight_decay (see `FirstOrder`).
     """
 
     lr: Annotated[float, above(0, label="learning rate", log=True, slider=(1e-4, 10))] = 0.1
@@ -25,7 +27,9 @@ class Nesterov(Settings, Optimizer, frozen=True, tag="nesterov"):
         return Velocity(np.zeros_like(theta))
 
     def update(self, local: Local, slots: Velocity, lr: float) -> Update:
-        gradient = local.gradient
+        gradient, note = local.gradient, ""
+        if self.weight_decay or self.clip:
+            gradient, note = self.used(gradient, local.theta)
         velocity = self.beta * slots.velocity
         velocity += gradient
-        return Update(-lr * (gradient + self.beta * velocity), Velocity(velocity))
+        return Update(-lr * (gradient + self.beta * velocity), Velocity(velocity), note)

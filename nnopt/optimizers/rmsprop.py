@@ -6,7 +6,8 @@ from typing import Annotated
 
 import numpy as np
 
-from nnopt.optimizers.base import Local, Optimizer, Settings, Slots, Update, Vector, register
+from nnopt.optimizers.base import Local, Slots, Update, Vector, register
+from nnopt.optimizers.first_order import FirstOrder
 from nnopt.settings import above, between
 
 
@@ -17,10 +18,11 @@ class SquareMean(Slots, frozen=True, gc=False):
 
 
 @register
-class RMSprop(Settings, Optimizer, frozen=True, tag="rmsprop"):
+class RMSprop(FirstOrder, frozen=True, tag="rmsprop"):
     """r <- rho * r + (1 - rho) * g^2,   theta <- theta - lr * g / (sqrt(r) + eps)        (Tieleman & Hinton 2012)
 
     lr: learning rate, > 0.  rho: memory of the running mean, in [0, 1).  eps: > 0.
+    Of the gradient first, if set: clip, weight_decay (see `FirstOrder`).
     """
 
     lr: Annotated[float, above(0, label="learning rate", log=True, slider=(1e-5, 1))] = 0.01
@@ -31,6 +33,8 @@ class RMSprop(Settings, Optimizer, frozen=True, tag="rmsprop"):
         return SquareMean(np.zeros_like(theta))
 
     def update(self, local: Local, slots: SquareMean, lr: float) -> Update:
-        gradient = local.gradient
+        gradient, note = local.gradient, ""
+        if self.weight_decay or self.clip:
+            gradient, note = self.used(gradient, local.theta)
         squares = self.rho * slots.squares + (1 - self.rho) * (gradient * gradient)
-        return Update(-lr * gradient / (np.sqrt(squares) + self.eps), SquareMean(squares))
+        return Update(-lr * gradient / (np.sqrt(squares) + self.eps), SquareMean(squares), note)

@@ -14,6 +14,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from nnopt.errors import SettingsError
 from nnopt.settings import Registry, Settings, at_least, between
 
 Floats = npt.NDArray[np.float64]
@@ -53,8 +54,9 @@ class Schedule:
 
     def partial_sums(self, lr: float, steps: int) -> tuple[Floats, Floats]:
         """(sum of a_0..a_t, sum of their squares) for t = 0 .. steps - 1, a_t = lr * factor(t): two arrays (steps,)."""
-        rates = lr * self.factors(np.arange(steps))
-        return np.cumsum(rates), np.cumsum(rates * rates)
+        with np.errstate(over="ignore"):
+            rates = lr * self.factors(np.arange(steps))
+            return np.cumsum(rates), np.cumsum(rates * rates)
 
 
 def register(cls: Any) -> Any:
@@ -66,6 +68,11 @@ _CONSTANT = Verdict(True, False, (
     "Σ a = ∞: the rate never falls",
     "Σ a² = ∞: the rate never falls, so the noise stays",
 ))  # fmt: skip
+
+
+def _check_then(schedule: Any) -> None:
+    if not isinstance(schedule.then, Schedule):
+        raise SettingsError(f"{type(schedule).__name__}.then: expected a schedule, got {schedule.then!r}")
 
 
 @register
@@ -92,7 +99,8 @@ class InverseTime(Settings, Schedule, frozen=True, tag="inverse_time"):
         return 1.0 / (1.0 + self.d * t)
 
     def factors(self, steps: npt.ArrayLike) -> Floats:
-        return np.asarray(1.0 / (1.0 + self.d * np.asarray(steps, dtype=np.float64).ravel()))
+        with np.errstate(over="ignore"):
+            return np.asarray(1.0 / (1.0 + self.d * np.asarray(steps, dtype=np.float64).ravel()))
 
     def robbins_monro(self) -> Verdict:
         if self.d == 0:
@@ -160,7 +168,8 @@ class Exponential(Settings, Schedule, frozen=True, tag="exponential"):
         return math.exp(-self.d * t)
 
     def factors(self, steps: npt.ArrayLike) -> Floats:
-        return np.asarray(np.exp(-self.d * np.asarray(steps, dtype=np.float64).ravel()))
+        with np.errstate(over="ignore"):
+            return np.asarray(np.exp(-self.d * np.asarray(steps, dtype=np.float64).ravel()))
 
     def robbins_monro(self) -> Verdict:
         if self.d == 0:
@@ -213,6 +222,10 @@ class Hold(Settings, Schedule, frozen=True, tag="hold"):
     k: Annotated[int, at_least(0, label="hold for", unit="steps", log=True, slider=(1, 10_000))] = 1000
     then: Schedule = InverseTime()
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_then(self)
+
     def factor(self, t: int) -> float:
         return 1.0 if t < self.k else self.then.factor(t - self.k)
 
@@ -233,6 +246,10 @@ class Warmup(Settings, Schedule, frozen=True, tag="warmup"):
 
     k: Annotated[int, at_least(0, label="warm up for", unit="steps", log=True, slider=(1, 10_000))] = 100
     then: Schedule = Constant()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        _check_then(self)
 
     def factor(self, t: int) -> float:
         return (t + 1.0) / (self.k + 1.0) if t < self.k else self.then.factor(t - self.k)

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from nnopt.optimizers.base import Local, Optimizer, Settings, Slots, Update, Vector, register
+from nnopt.optimizers.base import Local, Slots, Update, Vector, register
+from nnopt.optimizers.first_order import FirstOrder
 from nnopt.settings import above
 
 
 @register
-class SGD(Settings, Optimizer, frozen=True, tag="sgd"):
+class SGD(FirstOrder, frozen=True, tag="sgd"):
     """theta <- theta - lr * g        (Robbins & Monro 1951; with the full batch, Cauchy 1847)
 
     lr: learning rate, > 0.
+    Of the gradient first, if set: clip, weight_decay (see `FirstOrder`).
     """
 
     lr: Annotated[float, above(0, label="learning rate", log=True, slider=(1e-4, 10))] = 0.1
@@ -21,7 +23,10 @@ class SGD(Settings, Optimizer, frozen=True, tag="sgd"):
         return _NOTHING
 
     def update(self, local: Local, slots: Slots, lr: float) -> Update:
-        return Update(-lr * local.gradient, slots)
+        gradient, note = local.gradient, ""
+        if self.weight_decay or self.clip:
+            gradient, note = self.used(gradient, local.theta)
+        return Update(-lr * gradient, slots, note)
 
 
 _NOTHING = Slots()

@@ -7,6 +7,7 @@ row of the log is evaluated. Several changes at one step apply in their order.
 from __future__ import annotations
 
 import math
+import re
 from typing import Annotated, Any, TypeAlias
 
 import msgspec
@@ -96,6 +97,24 @@ class Intervention(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     step: Annotated[int, msgspec.Meta(ge=0)]
     change: AnyChange
+
+
+#: settings on which the method's memory never depends: of two changes of one of them at one step only the last counts
+_FORGETS = re.compile(r"methods\[\d+\]\.(optimizer\.lr|schedule|batches)(\..*)?|(problem|measure|stop)\..*|steps")
+
+
+def superseded(earlier: tuple[Intervention, ...], change: AnyChange) -> tuple[Intervention, ...]:
+    """The earlier changes of a step without those that a further one makes meaningless, as while something is dragged:
+    all MoveTo before a MoveTo, and right before it a move of the same example or a change of the same setting."""
+    if isinstance(change, MoveTo):
+        return tuple(one for one in earlier if not isinstance(one.change, MoveTo))
+    last = earlier[-1].change if earlier else None
+    match last, change:
+        case (MoveExample(index=first), MoveExample(index=second)) if first == second:
+            return earlier[:-1]
+        case (SetSetting(path=one), SetSetting(path=other)) if one == other and _FORGETS.fullmatch(other):
+            return earlier[:-1]
+    return earlier
 
 
 def describe(change: AnyChange, before: Any) -> str:

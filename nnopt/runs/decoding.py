@@ -104,6 +104,13 @@ def check_instance(name: str, value: Any, kind: Any) -> None:
         raise SettingsError(f"{name}: expected {' or '.join(one.__name__ for one in kinds)}, got {value!r}")
 
 
+def check_sequence(name: str, value: Any) -> tuple[Any, ...]:
+    """The entries of a list, an array or another sequence; numbers of numpy become Python's. Raises SettingsError."""
+    if isinstance(value, (str, bytes, dict)) or not hasattr(value, "__len__") or not hasattr(value, "__iter__"):
+        raise SettingsError(f"{name}: expected a list, got {value!r}")
+    return tuple(entry.item() if hasattr(entry, "dtype") and entry.ndim == 0 else entry for entry in value)
+
+
 def check_choice(name: str, value: Any, known: Any) -> None:
     """Raise SettingsError unless `value` is among the `known` names, saying which is nearest."""
     if value not in known:

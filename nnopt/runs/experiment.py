@@ -23,7 +23,8 @@ from nnopt.optimizers.momentum import Momentum
 from nnopt.optimizers.schedules import Constant, Schedule
 from nnopt.optimizers.sgd import SGD
 from nnopt.runs.changes import Intervention
-from nnopt.runs.decoding import check_choice, check_instance, convert, parse_json
+from nnopt.runs.decoding import check_choice, check_instance, check_sequence, convert, parse_json
+from nnopt.runs.files import replacing
 from nnopt.runs.paths import get_path, set_path
 from nnopt.settings import Settings, above, at_least, between, described
 
@@ -50,7 +51,8 @@ class Architecture(Settings, frozen=True, tag=False):
         super().__post_init__()
         check_choice("Architecture.activation", self.activation, get_args(Activation))
         check_instance("Architecture.initial", self.initial, Initial)
-        msgspec.structs.force_setattr(self, "hidden", tuple(self.hidden))
+        hidden = convert(check_sequence("Architecture.hidden", self.hidden), tuple[Units, ...], "Architecture.hidden")
+        msgspec.structs.force_setattr(self, "hidden", hidden)
 
 
 class NetworkProblem(Settings, frozen=True, tag_field="kind", tag="network"):
@@ -80,7 +82,8 @@ class FunctionProblem(Settings, frozen=True, tag_field="kind", tag="function"):
         super().__post_init__()
         check_instance("FunctionProblem.function", self.function, Function)
         if self.start is not None:
-            start = tuple(float(number) for number in self.start)
+            start = check_sequence("FunctionProblem.start", self.start)
+            start = tuple(map(float, convert(start, tuple[float, ...], "FunctionProblem.start")))
             if len(start) != self.function.size:
                 wanted = f"{self.function.size} numbers for {self.function.name}"
                 raise SettingsError(f"FunctionProblem.start: expected {wanted}, got {len(start)}")
@@ -139,7 +142,7 @@ class Experiment(Settings, frozen=True, tag=False):
     def __post_init__(self) -> None:
         super().__post_init__()
         check_instance("Experiment.problem", self.problem, (NetworkProblem, FunctionProblem))
-        msgspec.structs.force_setattr(self, "methods", tuple(self.methods))
+        msgspec.structs.force_setattr(self, "methods", check_sequence("Experiment.methods", self.methods))
         if not self.methods:
             raise SettingsError("Experiment.methods: expected at least one method, got none")
         for method in self.methods:
@@ -227,21 +230,15 @@ def _read(path: str | os.PathLike[str]) -> str:
 
 
 def _write(text: str, path: str | os.PathLike[str]) -> None:
-    target = Path(path)
-    partial = target.with_name(target.name + ".part")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        os.replace(partial, target)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise SpecError(f"{path}: cannot be written: {error.strerror or error}") from None
+    with replacing(path, "w") as stream:
+        stream.write(text)
 
 
 def _beside(experiment: Experiment, folder: Path) -> Experiment:
     """A data file with a relative path that is not in the working directory is looked for beside the experiment."""
     data = getattr(experiment.problem, "data", None)
     path = getattr(data, "path", None)
-    if not isinstance(path, str) or not path or Path(path).exists() or not (folder / path).exists():
+    if not isinstance(path, str) or not path or os.path.exists(path) or not os.path.exists(folder / path):
         return experiment
     return set_path(experiment, "problem.data.path", str(folder / path))
 

@@ -13,41 +13,17 @@ import numpy as np
 import numpy.typing as npt
 
 from nnopt.errors import SettingsError, UnsupportedError
+from nnopt.optimizers.linear import length_of
 from nnopt.runs.changes import Intervention
+from nnopt.runs.era import Era
 from nnopt.runs.experiment import Experiment
-from nnopt.runs.log import COLUMNS, Floats, Frames, Layout, Table
+from nnopt.runs.log import COLUMNS, Floats, Frames, Table
 from nnopt.runs.problem import Problem
 from nnopt.runs.stage import Arrival, Stage
 from nnopt.runs.state import Memory, Outcome, State
 
 #: notes kept at most; a method that says something new at every step must not fill the memory
 MAX_NOTES = 10_000
-
-
-class Era:
-    """A stretch of a run between interventions. start: its first step; state: the state there, changes made; scale: the
-    length of theta there, at least 1, against which an exploding step is measured."""
-
-    __slots__ = ("changes", "experiment", "layout", "problem", "scale", "stage", "start", "state")
-
-    def __init__(
-        self,
-        state: State,
-        stage: Stage,
-        problem: Problem | None,
-        experiment: Experiment | None,
-        changes: tuple[Intervention, ...] = (),
-    ) -> None:
-        self.start = state.step
-        self.state = state
-        self.stage = stage
-        self.problem = problem
-        self.experiment = experiment
-        self.changes = changes
-        self.layout = Layout(state)
-        with np.errstate(all="ignore"):
-            length = math.sqrt(state.theta.dot(state.theta))
-        self.scale = length if length > 1.0 else 1.0
 
 
 class Columns(Mapping[str, npt.NDArray[Any]]):
@@ -85,9 +61,10 @@ class History:
         self._memory = memory
         self._eras: tuple[Era, ...] = (first,)
         self._table = Table(min(1024, memory.rows), 0)
-        self._frames = Frames.of(first.layout.width, memory.keyframes, first.stage.optimizer.needs == "hessian")
+        self._frames = Frames.of(first.layout.width, memory.keyframes, first.stage.optimizer.needs != "gradient")
         self._notes: list[tuple[int, str]] = []
         self._replayed: tuple[tuple[Era, ...], list[State]] = ((), [])
+        self._path: tuple[tuple[Era, ...], Floats] = ((), np.empty((0, 0)))
         room = max(1, min(memory.recent // (8 * first.layout.width), 1024))
         self._ring: list[State | None] = [None] * (1 << (room.bit_length() - 1))
 
@@ -107,8 +84,10 @@ class History:
 
     @property
     def notes(self) -> tuple[tuple[int, str], ...]:
-        """(step, text): what the method said about the updates that leave these steps, where it said something new."""
-        return tuple(self._notes)
+        """(step, text): what the method said about the updates that leave these steps, where it said something new;
+        and what had to be said about a change."""
+        begun = [(era.start, era.note) for era in self._eras if era.note]
+        return tuple(sorted((*begun, *self._notes), key=lambda note: note[0]) if begun else self._notes)
 
     @property
     def interventions(self) -> tuple[Intervention, ...]:
@@ -127,8 +106,16 @@ class History:
 
     @property
     def theta(self) -> Floats:
-        """Parameters at every step, (T + 1, P)."""
-        return self.thetas(range(self.length))
+        """Parameters at every step, (T + 1, P); read-only, as the same array is given until the run goes on (unless it
+        is larger than what a log may take)."""
+        eras, length = self._eras, self.length
+        known, path = self._path
+        if known is not eras or len(path) != length:
+            path = self.thetas(range(length))
+            path.flags.writeable = False
+            if path.nbytes <= self._memory.keyframes:
+                self._path = (eras, path)
+        return path
 
     @property
     def value(self) -> Floats:
@@ -146,7 +133,14 @@ class History:
 
     def stage_at(self, step: int) -> Stage:
         """What determines the update that leaves a step: objective, method, schedule, batches."""
-        return self.era_at(step).stage
+        return self._stage(self.era_at(step))
+
+    def epoch(self, step: int) -> float:
+        """Passes over the training examples made before a step, whatever was done to data and batches on the way; the
+        step itself where there are no examples."""
+        era = self.era_at(step)
+        self._stage(era)
+        return era.epoch(step)
 
     def experiment_at(self, step: int) -> Experiment:
         """The experiment in force at a step. Raises UnsupportedError for a history made by `minimize`."""
@@ -157,7 +151,9 @@ class History:
 
     def problem_at(self, step: int) -> Problem:
         """Data, network or function, and objective in force at a step."""
-        problem = self.era_at(step).problem
+        era = self.era_at(step)
+        self._stage(era)
+        problem = era.problem
         if problem is None:
             raise UnsupportedError("this history was made by `minimize`: it has no problem, only an objective")
         return problem
@@ -178,7 +174,7 @@ class History:
         state = self._stored(eras, step)
         if state.step == step:
             return state
-        stage = _era(eras, step).stage
+        stage = self._stage(_era(eras, step))
         replayed = [state]
         keep = (step - state.step) * _era(eras, step).layout.width * 8 <= self._memory.recent
         for _ in range(step - state.step):
@@ -233,7 +229,7 @@ class History:
         near = self._stored_step(eras, self._frames, step)
         if state is None or near > state.step or step - state.step > len(self._ring):
             return self.seek(step)
-        stage = _era(eras, step).stage
+        stage = self._stage(_era(eras, step))
         while state.step < step:
             state = stage.step(state)
         return state
@@ -269,12 +265,26 @@ class History:
         length = 0.0
         if step > 0:
             before = self.seek(step - 1)
-            change = self.stage_at(step - 1).update(before).step
-            with np.errstate(all="ignore"):
-                length = math.sqrt(change.dot(change))
+            length = length_of(self.stage_at(step - 1).update(before).step)
         stage = self.stage_at(step)
         numbers = row_of(stage, stage.arrive(self.seek(step)), length)
         return {"step": step, **dict(zip(COLUMNS, numbers, strict=True))}
+
+    def _stage(self, era: Era) -> Stage:
+        """The stage of an era; where it has to be made again, others are let go of for it."""
+        if not era.released:
+            return era.stage
+        stage = era.stage
+        self._release(self._eras, era)
+        return stage
+
+    def _release(self, eras: tuple[Era, ...], used: Era) -> None:
+        """Keep the newest problems, as far as they fit the budget, and the one in use."""
+        room = self._memory.problems
+        for era in reversed(eras[:-1]):
+            room -= era.bytes
+            if room < 0 and era is not used:
+                era.release()
 
     def _check(self, step: int) -> None:
         if not 0 <= step < self.length:
@@ -302,11 +312,16 @@ class History:
 
     def _begin(self, era: Era) -> None:
         """A new stretch starts at the newest step (replacing one that started there)."""
-        eras = self._eras[:-1] if self._eras[-1].start == era.start else self._eras
+        eras, newest = self._eras, self._eras[-1]
+        if newest.start == era.start:
+            eras, era.previous, era.epochs = eras[:-1], newest.previous, newest.epochs
+        else:
+            era.previous, era.epochs = newest, newest.epoch(era.start)
         if era.layout.width > self._frames.width:
             self._frames = self._frames.widened(era.layout.width, self._memory.keyframes)
         self._ring[era.start & (len(self._ring) - 1)] = era.state
         self._eras = (*eras, era)
+        self._release(self._eras, era)
 
     def _make_room(self, step: int) -> int:
         """See that the row and the frame of state `step` can be stored; the last step for which they can."""
@@ -340,8 +355,7 @@ def row_of(stage: Stage, arrival: Arrival, step_norm: float) -> tuple[float, ...
     validation = math.nan
     if step % stage.every == 0:
         training, _, validation = stage.measure(arrival)
-    with np.errstate(all="ignore"):
-        norm = math.sqrt(gradient.dot(gradient))
+    norm = length_of(gradient)
     return arrival.value, norm, stage.learning_rate(step), training, validation, step_norm
 
 

@@ -12,7 +12,9 @@ from collections.abc import Callable
 import numpy as np
 
 from nnopt.optimizers.base import Local, Rows, Vector
-from nnopt.runs.history import Era, History, row_of
+from nnopt.optimizers.linear import length_of
+from nnopt.runs.era import Era
+from nnopt.runs.history import History, row_of
 from nnopt.runs.stage import Arrival, Stage
 from nnopt.runs.state import Memory, Outcome, State
 
@@ -73,16 +75,17 @@ class Loop:
     def fork(self, step: int) -> Loop:
         """An independent loop whose head is an earlier state; the log up to it is copied, not recomputed."""
         source = self.history
-        era = source.era_at(step)
+        stage = source.stage_at(step)
         state = source.seek(step)
         norm = source.row(step)["step_norm"]
         copy = Loop.__new__(Loop)
         copy.history = source._copy(step)
         copy.limit = self.limit
         copy.step_norm = norm
-        copy._said = next((text for at, text in reversed(copy.history._notes) if at < step), "")
-        copy._head = era.stage.arrive(state)
-        copy._publish(era.stage)
+        # what the method said last, which is nothing if it fell silent after its last note
+        copy._said = source.stage_at(step - 1).update(source.seek(step - 1)).note if step else ""
+        copy._head = stage.arrive(state)
+        copy._publish(stage)
         return copy
 
     def _publish(self, stage: Stage) -> None:
@@ -136,6 +139,11 @@ class Loop:
             state = State(step, theta, slots)
             length = sqrt(move.dot(move))
             norm = sqrt(gradient.dot(gradient))
+            ended = not (length < longest and value - value == 0.0 and norm - norm == 0.0)
+            if ended:
+                # once more, without overflow on the way
+                length, norm = length_of(move), length_of(gradient)
+                ended = not (length < longest and value - value == 0.0 and norm - norm == 0.0)
             if not constant:
                 rate = base * factor(step)
             ring[step & ring_mask] = state
@@ -157,7 +165,6 @@ class Loop:
                 if stored:
                     trainings[index] = measured.training
                     validations[index] = measured.validation
-            ended = not (length <= longest and value - value == 0.0 and norm - norm == 0.0)
             if ended or judged_norm < converged_below or step >= self.limit:
                 history.outcome = self._verdict(stage, step, value, norm, length, judged_norm)
             # from here on the step is made: head first, then what readers see

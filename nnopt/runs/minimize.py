@@ -14,8 +14,10 @@ from nnopt.optimizers.base import Optimizer, Rows, Vector
 from nnopt.optimizers.batches import Batches, Full
 from nnopt.optimizers.schedules import Schedule
 from nnopt.runs.blas import one_thread
-from nnopt.runs.experiment import Stop
-from nnopt.runs.history import Era, History
+from nnopt.runs.decoding import check_instance
+from nnopt.runs.era import Era
+from nnopt.runs.experiment import MAX_SEED, Stop
+from nnopt.runs.history import History
 from nnopt.runs.loop import Loop
 from nnopt.runs.stage import Stage
 from nnopt.runs.state import Memory
@@ -50,7 +52,7 @@ class Adapter:
             value, gradient = self._both(theta)
         else:
             value, gradient = self._objective.value(theta), self._objective.gradient(theta)
-        return _number(value), np.array(gradient, dtype=np.float64)
+        return _number(value), _array("gradient", gradient)
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
@@ -72,10 +74,11 @@ def minimize(
     """Make up to `steps` updates of a method on an objective; fewer if it converges or diverges (`history.outcome`).
 
     objective: anything with `value(theta)` and `gradient(theta)`, or `value_and_gradient(theta)`; curvature methods
-    need `hessian(theta)` or `hvp(theta, v)`; mini-batches need `examples` and `value_and_gradient(theta, rows)`. It
-    need not inherit from anything. start: theta (P,); None: the objective's own `start`. schedule, batches: as in an
-    experiment (constant, full). seed: of the batches. stop: limits for "converged" and "diverged"; the gradient of
-    mini-batches is judged once per epoch, on all examples.
+    need `hessian(theta)` or `hvp(theta, v)`; mini-batches need `examples` and `value_and_gradient(theta, rows)`, and
+    with curvature methods `batch(rows)`, the objective on these examples. It need not inherit from anything. start:
+    theta (P,); None: the objective's own `start`. schedule, batches: as in an experiment (constant, full). seed: of the
+    batches, 0 .. 2^63 - 1. stop: limits for "converged" and "diverged"; the gradient of mini-batches is judged once per
+    epoch, on all examples.
 
     Returns the `History`: `.theta` (T + 1, P), `.value` (T + 1,), `.columns`, `.seek(k)`, `.outcome`.
     Raises: ShapeError, SettingsError, UnsupportedError for what does not fit; what the objective raises goes through.
@@ -91,6 +94,11 @@ def minimize(
         raise SettingsError(f"optimizer: expected one such as nnopt.optimizers.Adam(), got {optimizer!r}")
     if isinstance(steps, bool) or not isinstance(steps, (int, np.integer)) or steps < 0:
         raise SettingsError(f"steps: expected a whole number >= 0, got {steps!r}")
+    for name, given, kind in (("schedule", schedule, Schedule), ("batches", batches, Batches), ("stop", stop, Stop)):
+        if given is not None:
+            check_instance(name, given, kind)
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed <= MAX_SEED:
+        raise SettingsError(f"seed: expected a whole number >= 0 and < 2^63, got {seed!r}")
     theta = _start(objective, start)
     known = objective if isinstance(objective, (NetworkObjective, Function)) else Adapter(objective)
     examples = getattr(objective, "examples", None)
@@ -98,7 +106,7 @@ def minimize(
         raise UnsupportedError(f"{type(objective).__name__} has no `examples` to draw batches from")
     limits = stop if stop is not None else Stop()
     stage = Stage(
-        known, optimizer, schedule, batches, examples=examples, seed=seed,
+        known, optimizer, schedule, batches, examples=examples, seed=int(seed),
         gradient_norm=limits.gradient_norm, explosion=limits.explosion,
     )  # fmt: skip
     if not stage.full:
@@ -126,8 +134,15 @@ def _start(objective: Any, start: npt.ArrayLike | None) -> Vector:
     return theta
 
 
+def _array(name: str, given: Any) -> npt.NDArray[np.float64]:
+    try:
+        return np.array(given, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise SettingsError(f"{name}: expected numbers, got {given!r:.200}") from None
+
+
 def _number(value: Any) -> float:
-    number = np.asarray(value, dtype=np.float64)
+    number = _array("value", value)
     if number.size != 1:
         raise ShapeError(f"value: expected one number, got shape {number.shape}")
     return float(number.reshape(()))

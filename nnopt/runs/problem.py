@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,9 @@ from nnopt.optimizers.base import Rows, Vector
 from nnopt.runs.changes import AddExample, AnyChange, MoveExample, MoveTo, RemoveExample, SetSetting
 from nnopt.runs.experiment import AUTO, Experiment, FunctionProblem, NetworkProblem, Recording
 from nnopt.runs.paths import set_path
+
+#: parameters of a network at most: a state takes 8 bytes of each, several times over
+MAX_PARAMETERS = 20_000_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +53,11 @@ class Problem:
     def size(self) -> int:
         """P, the number of parameters."""
         return int(self.objective.size)
+
+    @property
+    def bytes(self) -> int:
+        """About what the data take: the data set, its copies in the objectives, and the orders of batches."""
+        return 0 if self.dataset is None else 3 * (self.dataset.X.nbytes + np.asarray(self.dataset.y).nbytes)
 
     @property
     def classifies(self) -> bool:
@@ -137,7 +146,13 @@ def build(experiment: Experiment) -> Problem:
     training, validation = split(dataset, spec.validation, experiment.seed)
     if not len(training):
         raise DataError(f"no example is left for training ({dataset.n} in all, validation {spec.validation:g})")
-    network = Network((dataset.inputs, *spec.network.hidden, dataset.outputs), spec.network.activation)
+    sizes = (dataset.inputs, *spec.network.hidden, dataset.outputs)
+    parameters = sum((fan_in + 1) * fan_out for fan_in, fan_out in pairwise(sizes))
+    if parameters > MAX_PARAMETERS:
+        raise SettingsError(
+            f"network {'-'.join(map(str, sizes))}: {parameters:,} parameters, expected at most {MAX_PARAMETERS:,}"
+        )
+    network = Network(sizes, spec.network.activation)
     loss = dataset.loss if spec.loss == AUTO else spec.loss
     X, y = dataset.X, dataset.y
     objective = NetworkObjective(network, X[training], y[training], loss=loss, l2=spec.l2, l1=spec.l1)

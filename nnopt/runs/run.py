@@ -6,6 +6,7 @@ A run belongs to one thread at a time; its `history` may be read from any thread
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -13,13 +14,16 @@ import msgspec
 from nnopt.errors import SettingsError
 from nnopt.optimizers.batches import Full
 from nnopt.runs.blas import one_thread
-from nnopt.runs.changes import AnyChange, Intervention, MoveTo
+from nnopt.runs.changes import AnyChange, Intervention, MoveTo, superseded
+from nnopt.runs.era import Era
 from nnopt.runs.experiment import Experiment, Recording
-from nnopt.runs.history import Era, History
+from nnopt.runs.history import History
 from nnopt.runs.loop import Loop
 from nnopt.runs.problem import Problem, build
 from nnopt.runs.stage import Stage
 from nnopt.runs.state import Memory, Outcome, State
+
+UNBATCHED = "a function has no examples to batch: every step sees all of it"
 
 
 def stage_of(problem: Problem, method: int = 0) -> Stage:
@@ -82,13 +86,13 @@ class Run:
         one_thread()
         problem = build(experiment)
         stage = stage_of(problem, method)
-        era = Era(stage.init(problem.initial()), stage, problem, experiment)
         self.method = method
+        start = stage.init(problem.initial())
+        era = Era(start, stage, problem, experiment, make=self._stage_of, note=self._unbatched(problem, None))
         self._base = experiment
         self._pending = sorted(interventions, key=lambda intervention: intervention.step)
         self._extended = 0
         self._loop = Loop(era, experiment.steps, memory)
-        self._say_batches(stage)
         self._apply_due()
 
     @classmethod
@@ -216,17 +220,26 @@ class Run:
             state = msgspec.structs.replace(moved, step=state.step)
         elif type(stage.optimizer) is not type(era.stage.optimizer):
             state = State(state.step, state.theta, stage.fresh_slots(state.theta))
+        else:
+            slots = stage.optimizer.adopt(era.stage.optimizer, state.theta, state.slots)
+            state = State(state.step, state.theta, slots)
         head = stage.arrive(state)
-        earlier = era.changes if era.start == state.step else ()
-        changed = Era(state, stage, problem, problem.experiment, (*earlier, intervention))
+        earlier, before = (era.changes, era.previous) if era.start == state.step else ((), era)
+        changes = (*superseded(earlier, change), intervention)
+        note = self._unbatched(problem, before)
+        changed = Era(state, stage, problem, problem.experiment, changes, self._stage_of, note)
         self._loop.limit = max(problem.experiment.steps, self._extended)
         self._loop.begin(changed, head)
-        if stage.batches != era.stage.batches:
-            self._say_batches(stage)
 
-    def _say_batches(self, stage: Stage) -> None:
-        if self.problem.examples is None and not isinstance(stage.batches, Full):
-            self.history._note(self.state.step, "a function has no examples to batch: every step sees all of it")
+    @property
+    def _stage_of(self) -> Callable[[Problem], Stage]:
+        return partial(stage_of, method=self.method)
+
+    def _unbatched(self, problem: Problem, before: Era | None) -> str:
+        """What must be said of batches of a function, if they are not those of the stretch before."""
+        batches = problem.experiment.methods[self.method].batches
+        known = None if before is None or before.experiment is None else before.experiment.methods[self.method].batches
+        return "" if problem.examples is not None or isinstance(batches, Full) or batches == known else UNBATCHED
 
     def _set_limit(self) -> None:
         self._loop.limit = max(self.experiment.steps, self._extended)

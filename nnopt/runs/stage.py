@@ -14,6 +14,7 @@ import numpy as np
 from nnopt.errors import ShapeError, UnsupportedError
 from nnopt.optimizers.base import Local, Optimizer, Rows, Slots, Update, Vector
 from nnopt.optimizers.batches import AllRows, Batches, Full
+from nnopt.optimizers.linear import length_of
 from nnopt.optimizers.schedules import Constant, Schedule
 from nnopt.runs.state import State, frozen
 
@@ -62,7 +63,8 @@ class Stage:
         explosion: float = math.inf,
         validation: Callable[[Vector], float] | None = None,
     ) -> None:
-        if optimizer.needs == "hessian" and not (hasattr(objective, "hessian") or hasattr(objective, "hvp")):
+        curved = optimizer.needs in ("hessian", "hvp")
+        if curved and not (hasattr(objective, "hessian") or hasattr(objective, "hvp")):
             raise UnsupportedError(
                 f"{type(optimizer).__name__} needs curvature, and {type(objective).__name__} has neither "
                 "`hessian` nor `hvp`"
@@ -77,6 +79,11 @@ class Stage:
         self.explosion = explosion
         self.validation = validation
         self.full = isinstance(self.sampler, AllRows)
+        if curved and not self.full and not hasattr(objective, "batch"):
+            raise UnsupportedError(
+                f"{type(optimizer).__name__} on mini-batches needs the curvature of a batch, and the objective has no "
+                "`batch(rows)`"
+            )
         #: whether something is measured beside the batch's loss
         self.measures = validation is not None or not self.full
         self.base_rate = float(getattr(optimizer, "lr", 1.0))
@@ -90,7 +97,8 @@ class Stage:
         return self.base_rate * self.schedule.factor(step)
 
     def epoch(self, step: int) -> float:
-        """Passes over the training examples made before step `step`; the step itself where there are no examples."""
+        """Passes over the training examples made before step `step` by a run that was under this stage from the first
+        step on (see `History.epoch`); the step itself where there are no examples."""
         return self.sampler.epoch(step)
 
     def init(self, theta: Vector) -> State:
@@ -146,7 +154,7 @@ class Stage:
             if arrival.rows is not None:
                 _, value, gradient = self._evaluate_full(arrival.state.theta, arrival.state.step)
             validation = math.nan if self.validation is None else float(self.validation(arrival.state.theta))
-            return Measured(value, math.sqrt(gradient.dot(gradient)), validation)
+            return Measured(value, length_of(gradient), validation)
 
     def _evaluate_full(self, theta: Vector, step: int) -> tuple[Rows | None, float, Vector]:
         try:

@@ -48,12 +48,14 @@ class Memory(msgspec.Struct, frozen=True):
     """What a log may take.
 
     rows: stored rows at most (beyond them every second one is kept, and so on). keyframes: bytes of stored states
-    (likewise). recent: bytes of the latest states, and of those last replayed.
+    (likewise). recent: bytes of the latest states, and of those last replayed. problems: bytes of the data of earlier
+    stretches, before examples were changed; older ones are made again when they are asked for.
     """
 
     rows: int = 2**20
     keyframes: int = 64 * 2**20
     recent: int = 8 * 2**20
+    problems: int = 32 * 2**20
 
 
 def frozen(theta: Vector) -> Vector:

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
 from nnopt.runs.experiment import Experiment, NetworkProblem
 from nnopt.runs.problem import Problem
 from nnopt_gui.panels.base import Choice, Panel, Picture
-from nnopt_gui.panels.boundary_examples import Examples, named, words
+from nnopt_gui.panels.boundary_examples import Examples, is_edit, named, words
 from nnopt_gui.panels.boundary_map import BoundaryMap
 from nnopt_gui.panels.boundary_picture import Axes, BoundaryPicture, Request, with_units_swapped
 from nnopt_gui.panels.boundary_points import ExampleArea
@@ -36,6 +36,7 @@ REST = 60
 #: seconds between two moves that are told while an example is dragged
 MOVES = 0.04
 _SHOW = (("probability", "probability"), ("decision", "decision"))
+_PREDICTION = (("probability", "prediction"),)
 
 
 class BoundaryPanel(Panel):
@@ -87,6 +88,8 @@ class BoundaryPanel(Panel):
         self._shown: tuple[View, BoundaryPicture] | None = None
         self._computed: tuple[float, ...] | None = None
         self._told = 0.0
+        #: the example that was added or dragged last, and the problem before that
+        self._touched: tuple[int, Any] | None = None
 
     @classmethod
     def supports(cls, experiment: Experiment) -> bool:
@@ -114,10 +117,20 @@ class BoundaryPanel(Panel):
         same_axes = self._axes is not None and (self._axes.x, self._axes.y) == (axes.x, axes.y)
         if problem is not self._problem or not same_axes:
             self._take(problem, axes, same_axes)
-        self.set_choice("show", str(view.choice("boundary.show", "probability")))
+        self._name_what_is_shown(str(view.choice("boundary.show", "probability")))
         self.examples.set_selected(view.selection)
+        self._select_touched(problem)
         if selected and self._shown is not None:
             self._say(view, self._shown[1])
+
+    def _name_what_is_shown(self, chosen: str) -> None:
+        """A regression has neither boundary nor probabilities."""
+        classes = bool(self.examples.classes)
+        title = self.title if classes else "Prediction"
+        if title != self.header.title:
+            self.set_title(title)
+            self.set_options("show", _SHOW if classes else _PREDICTION)
+        self.set_choice("show", chosen if classes else _PREDICTION[0][0])
 
     def _take(self, problem: Problem, axes: Axes, same_axes: bool) -> None:
         """Other data, or other axes."""
@@ -131,11 +144,24 @@ class BoundaryPanel(Panel):
         self.examples.take(problem, axes)
         self._offer_axes(axes)
         self.plot.set_labels(*self.examples.labels())
-        if not self.mouse.dragging:
+        # under the mouse that adds or moves examples the axes stand still
+        if before is None or not same_axes or not is_edit(before, dataset):
+            self._touched = None
             *home, equal = self.examples.range()
             self.plot.setAspectLocked(equal)
             self.plot.set_home(*home)
         self._draw_examples()
+
+    def _select_touched(self, problem: Problem) -> None:
+        """What was added or dragged becomes the selected example once the data hold it (a change of the past begins
+        another run, in which nothing is selected yet)."""
+        if self._touched is None or self.mouse.dragging:
+            return
+        index, before = self._touched
+        if problem is not before and index < len(self.examples.places):
+            self._touched = None
+            if self._view is not None and self._view.selection != index:
+                self.emit_intent("select", index=index)
 
     def _restyle(self) -> None:
         self.map.restyle()
@@ -232,9 +258,11 @@ class BoundaryPanel(Panel):
         if self._view is None or self._axes is None:
             return
         if index is not None:
+            self._touched = None
             self.emit_intent("select", index=None if index == self._view.selection else index)
         else:
             inputs, label = self.examples.addition(x, y)
+            self._touched = (len(self.examples.places), self._problem)
             self.emit_intent("add_example", x=inputs, y=label)
 
     def _drag(self, index: int, x: float, y: float, finished: bool) -> None:
@@ -245,6 +273,7 @@ class BoundaryPanel(Panel):
         inputs = self.examples.moved(index)
         if finished:
             self.examples.let_go()
+            self._touched = (index, self._problem)
         self._draw_examples()
         now = perf_counter()
         if finished or (not self._view.playing and now - self._told > MOVES):

@@ -8,12 +8,14 @@ import numpy as np
 import numpy.typing as npt
 from PySide6.QtGui import QColor, QFontMetricsF
 
+from nnopt.objectives.datasets import Dataset
 from nnopt.runs.problem import Problem
 from nnopt_gui.panels.boundary_picture import Axes
-from nnopt_gui.panels.boundary_points import ExamplePoints, Picker, TargetPoints
+from nnopt_gui.panels.boundary_points import Picker, TargetPoints
 from nnopt_gui.widgets import numbers, theme
 from nnopt_gui.widgets.heatmap import Scale
 from nnopt_gui.widgets.legend import Entry
+from nnopt_gui.widgets.points import ClassPoints
 
 Array = npt.NDArray[np.float64]
 
@@ -28,7 +30,7 @@ class Examples:
 
     def __init__(self, plot: Any) -> None:
         self.plot = plot
-        self.points = ExamplePoints(plot, 2 * MOST)
+        self.points = ClassPoints(plot, 2 * MOST)
         self.targets = TargetPoints(plot)
         self.picker = Picker(plot)
         self.places: Array = np.empty((0, 2))
@@ -193,6 +195,20 @@ class Examples:
         self.picker.set_roomy(True)
         self.picker.set_roomy(bounds.right() - self.picker.width() > end + 22)
         self.picker.move(bounds.right() - self.picker.width() - 4, bounds.bottom() - self.picker.height() + 1)
+
+
+def is_edit(before: Dataset, after: Dataset) -> bool:
+    """Whether two data sets of the same columns differ by at most one example: added, moved or removed."""
+    if (before.features, before.classes) != (after.features, after.classes) or abs(before.n - after.n) > 1:
+        return False
+    same = min(before.n, after.n)
+    differs = np.flatnonzero((before.X[:same] != after.X[:same]).any(axis=1))
+    if before.n == after.n or not len(differs):
+        return len(differs) <= 1
+    # one was taken out of the middle, or put back there
+    first = int(differs[0])
+    longer, shorter = (before, after) if before.n > after.n else (after, before)
+    return bool(np.array_equal(longer.X[first + 1 :], shorter.X[first:]))
 
 
 def lanes(y: npt.NDArray[Any], classes: int) -> Array:

@@ -90,15 +90,14 @@ class BoundaryMap:
     def _show_bar(self, scale: Scale | None, title: str) -> None:
         if scale is None:
             if self.bar is not None:
-                self.bar.setVisible(False)
-                self.bar.setMaximumWidth(0)
+                self.bar.show_bar(False)
             return
         if self.bar is None:
             self.bar = ColourBar(title)
             self.plot.plotItem.layout.addItem(self.bar, 2, 3)
         self.bar.title = title
-        self.bar.setMaximumWidth(58)
-        self.bar.setVisible(True)
+        if not self.bar.isVisible():
+            self.bar.show_bar(True)
         self.bar.set(scale, self.colours)
 
     def _show_curves(self, picture: BoundaryPicture) -> None:

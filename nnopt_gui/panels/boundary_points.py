@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyqtgraph as pg
-from PySide6.QtCore import QObject, QPointF, QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QBrush, QColor, QFontMetricsF, QMouseEvent, QPainter, QPainterPath, QPaintEvent, QPen
 from PySide6.QtWidgets import QAbstractButton, QButtonGroup, QHBoxLayout, QLabel, QWidget
 
 from nnopt_gui.widgets import symbols, theme
 from nnopt_gui.widgets.overlay import Overlay
-from nnopt_gui.widgets.points import ClassPoints
 
 Array = npt.NDArray[np.float64]
 
@@ -191,14 +190,6 @@ class Picker(QWidget):
         self._label.setFont(theme.font(12))
         self._label.setStyleSheet(f"color: {theme.current().text3}; background: transparent; padding-right: 4px;")
         self.update()
-
-
-class ExamplePoints(ClassPoints, QObject):
-    """Examples of a classification; as a child of the plot it hears of themes only while that exists."""
-
-    def __init__(self, plot: Any, most: int) -> None:
-        QObject.__init__(self, plot)
-        ClassPoints.__init__(self, plot, most)
 
 
 class TargetPoints:

@@ -17,20 +17,21 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QInputDialog, QLabel
 
 from nnopt.runs.experiment import Experiment, FunctionProblem
-from nnopt_gui.panels.base import Choice, Panel, Picture
+from nnopt_gui.panels.base import Choice, Option, Panel, Picture
 from nnopt_gui.panels.landscape_levels import Extent
 from nnopt_gui.panels.landscape_model import Ask, LandscapePicture, LocalModel, landscapes, local_model
 from nnopt_gui.panels.landscape_plane import PLANES, MapFrame, planes
 from nnopt_gui.panels.landscape_scene import LandscapeScene
-from nnopt_gui.panels.landscape_steps import function_of, parameter_names, steps_at
+from nnopt_gui.panels.landscape_steps import function_of, lowest_loss, parameter_names, steps_at
 from nnopt_gui.panels.landscape_trail import LiveTrail
 from nnopt_gui.panels.landscape_words import sentence
 from nnopt_gui.panels.slice_model import work
 from nnopt_gui.state.view import View
 from nnopt_gui.widgets.plot import LabPlot
 
-#: parameters^2 times examples up to which steps and model are computed while drawing: always, and as a point is dragged
-INSTANT, CHEAP = 256, 10_000_000
+#: parameters^2 times examples up to which steps and model are computed while drawing: always, while a run plays (about
+#: 2 ms), and as a point is dragged
+INSTANT, LIVE, CHEAP = 256, 1_000_000, 10_000_000
 #: seconds between two pictures, and between two maps, while a run plays
 PACE, MAP_PACE = 0.1, 0.5
 #: milliseconds without a turn of the wheel (or a change of size) after which the map is computed anew
@@ -45,6 +46,11 @@ class LandscapePanel(Panel):
     title = "Loss landscape"
     area = (0, 1, 1, 1)
     choices = (Choice("plane", "Plane", PLANES),)
+    options = (
+        Option("model", "Quadratic model"),
+        Option("contours", "Contours at log-spaced levels"),
+        Option("trust", "Where the model is within 10 %", on=False),
+    )
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
@@ -100,16 +106,20 @@ class LandscapePanel(Panel):
             return
         self._offer_options(view)
         self.scene.set_running(view.playing)
+        self.scene.floor = lowest_loss(view)
+        self.scene.choose(
+            **{option.name: bool(view.choice(f"landscape.{option.name}", option.on)) for option in self.options}
+        )
         if not view.probe:
             self._trail.see(view.state.step, view.state.theta)
         frame = self.scene.frame
         if frame is None or self._held is not None:
             return
-        if self._instant(view) and self._fits(view):
+        live = self._instant(view) or (view.playing and _cost(view) <= LIVE)
+        if live and self._fits(view):
             self._show_local(view)
-        elif view.playing:
-            self.scene.move_point(frame.place(view.state.theta))
-        if view.playing or frame.complete:
+        # point, steps and sentence are always of one step: what takes longer comes with the picture
+        if live or frame.complete:
             self.scene.show_past(self._trail.until(view.cursor))
 
     def _show_local(self, view: View) -> None:
@@ -117,17 +127,17 @@ class LandscapePanel(Panel):
         assert frame is not None
         local = local_model(view, frame, steps_at(view))
         self.scene.show_local(local)
-        self._say(local, frame)
+        self._say(local, frame, view.cursor)
 
-    def _say(self, local: LocalModel, frame: MapFrame) -> None:
-        self.set_readout(sentence(local, frame))
+    def _say(self, local: LocalModel, frame: MapFrame, step: int) -> None:
+        self.set_readout(sentence(local, frame, step))
         self.plot.setAccessibleDescription(self.accessibleDescription())
 
     def picture(self, view: View) -> Picture | None:
         if int(view.objective.size) < 2:
             return None
         keep = view.playing or view.probe
-        if self._held is not None and work(view.objective) * view.objective.size <= CHEAP:
+        if self._held is not None and _cost(view) <= CHEAP:
             return self._picture
         now = time.monotonic()
         if view.playing and self._picture is not None and now - self._asked < PACE:
@@ -183,21 +193,19 @@ class LandscapePanel(Panel):
         minima = function is not None and bool(function.minima)
         self.scene.set_legend(result.past.steps.size, minima, result.frame.complete)
         newer = current.cursor != view.cursor and self._held is None
-        if newer and self._instant(view):
+        if newer and (self._instant(current) or (current.playing and _cost(current) <= LIVE)):
             self.scene.show_map(result)
             self.show_view(current)
         else:
             self.scene.show(result)
-            self._say(result.local, result.frame)
-            if newer:
-                self.show_view(current)
+            self._say(result.local, result.frame, view.cursor)
         if result.frame.complete and function is not None:
             self.scene.minima.set(np.array([m.theta for m in function.minima]).reshape(-1, 2))
         self.set_subtitle(result.frame.note or result.local.note)
 
     def _instant(self, view: View) -> bool:
         """Whether steps and model can be computed while drawing."""
-        return bool(work(view.objective) * view.objective.size <= INSTANT)
+        return _cost(view) <= INSTANT
 
     def _begin(self, view: View) -> None:
         """Another run: what was drawn is of no interest any more, but for the map of a function, which stays."""
@@ -246,7 +254,7 @@ class LandscapePanel(Panel):
         if self._held is None:
             self._held = self.scene.local.place
         theta = frame.point(a, b)
-        if work(view.objective) * view.objective.size <= CHEAP:
+        if _cost(view) <= CHEAP:
             state = msgspec.structs.replace(view.state, theta=theta)
             self._show_local(replace(view, state=state, probe=True))
         self.emit_intent("probe", theta=theta)
@@ -283,3 +291,8 @@ class LandscapePanel(Panel):
                 return
             picked.append(numbered.index(chosen))
         self.emit_intent("choose", name="landscape.plane", value=f"parameters:{picked[0]},{picked[1]}")
+
+
+def _cost(view: View) -> int:
+    """Parameters^2 times examples: what the exact Hessian costs, up to a factor."""
+    return int(work(view.objective) * view.objective.size)

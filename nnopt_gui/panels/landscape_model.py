@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from nnopt.analysis.landscape import values_at
-from nnopt.analysis.taylor import QuadraticModel, quadratic_model
+from nnopt.analysis.taylor import FLAT, QuadraticModel, quadratic_model
 from nnopt_gui.panels.landscape_extent import grown, home_extent
 from nnopt_gui.panels.landscape_levels import LINES, Extent, model_lines, scale_of
 from nnopt_gui.panels.landscape_plane import MapFrame, frame_for
@@ -145,7 +145,7 @@ def _stationary(steps: Steps) -> str:
     if steps.hessian is None or not np.isfinite(steps.hessian).all() or "damped" in steps.newton_name:
         return ""
     values = np.linalg.eigvalsh(steps.hessian)
-    cut = 1e-12 * float(np.abs(values).max())
+    cut = FLAT * float(np.abs(values).max())
     if values[0] > cut:
         return "minimum"
     return "maximum" if values[-1] < -cut else "saddle" if values[0] < -cut and values[-1] > cut else ""

@@ -31,11 +31,12 @@ PLANES = (
 class MapFrame(Plane):
     """A plane with unit axes at right angles: lengths on the map are lengths. complete: there is nothing beside the
     plane. explained: share of the path's variance that lies in it, None for planes not made from a path. note: what
-    must be said about it."""
+    must be said about it. step: the one whose gradient, curvature or path gave the directions; None where none did."""
 
     complete: bool = False
     explained: float | None = None
     note: str = ""
+    step: int | None = None
 
     def place(self, theta: Vector) -> tuple[float, float]:
         """Coordinates of the foot of theta."""
@@ -84,10 +85,10 @@ def frame_for(view: View, kind: str, steps: Steps, past: Past) -> MapFrame:
     make = made.get(kind.partition(":")[0])
     frame = make(view, kind, steps, past) if make is not None else None
     if frame is not None:
-        return frame
+        lasting = kind == "random" or _pair(kind, int(view.objective.size)) is not None
+        return frame if lasting else replace(frame, step=view.cursor)
     note = f"{dict(PLANES).get(kind, kind)}: not possible here" if make is not None else ""
-    frame = _of_steps(view, steps)
-    return replace(frame, note=note) if note else frame
+    return replace(_of_steps(view, steps), note=note, step=view.cursor)
 
 
 def random_unit(view: View, other: int = 0) -> Vector:

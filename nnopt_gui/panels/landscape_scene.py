@@ -7,13 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from nnopt.analysis.taylor import trust_region_mask
 from nnopt_gui.panels.landscape_levels import Extent
 from nnopt_gui.panels.landscape_marks import HoverWords, MapArrow, Minima
 from nnopt_gui.panels.landscape_model import LandscapePicture, LocalModel
 from nnopt_gui.panels.landscape_plane import MapFrame
 from nnopt_gui.panels.slice_model import Past, Vector
 from nnopt_gui.panels.slice_scene import name_axes
-from nnopt_gui.widgets.contours import Polyline
+from nnopt_gui.widgets.contours import Polyline, contours
 from nnopt_gui.widgets.heatmap import HeatMap, Scale
 from nnopt_gui.widgets.legend import Entry
 from nnopt_gui.widgets.marks import DraggablePoint, Mark, Trail
@@ -33,11 +34,13 @@ class LandscapeScene:
         self.map = HeatMap(plot, "loss")
         self.contours = plot.add(Polyline("map_contour", z=-5))
         self.model = plot.add(Polyline("map_model", z=5))
+        self.trust = plot.add(Polyline("map_trust", z=6))
         self.minima = plot.add(Minima())
         self.trail = plot.add(Trail())
         self.lowest = plot.add(Mark("plus", "model", size=15))
         self.gradient = plot.add(MapArrow("gradient", "gradient step"))
         self.newton = plot.add(MapArrow("newton", "Newton step"))
+        self._arrows_z = self.newton.zValue()
         self.hover = plot.add(HoverWords())
         self.point = plot.add(DraggablePoint())
         self.frame: MapFrame | None = None
@@ -46,12 +49,31 @@ class LandscapeScene:
         self.scale: Scale | None = None
         self.values: Vector | None = None
         self.local: LocalModel | None = None
+        #: what losses are measured from where the model is compared with them
+        self.floor = 0.0
         self._legend: tuple[Any, ...] = ()
+        self._legend_of: tuple[int, bool, bool] = (0, False, True)
         self._still = False
         self._place = (math.nan, math.nan)
         plot.hovered.connect(lambda x, y: self.hover.hover(x, y))
         plot.hover_left.connect(self.hover.leave)
         plot.view.sigRangeChanged.connect(lambda *_: self._follow_range())
+
+    def choose(self, model: bool, contours: bool, trust: bool) -> None:
+        """What the user wants to see."""
+        if (model, contours, trust) == self.chosen:
+            return
+        self.model.setVisible(model)
+        self.lowest.setVisible(model)
+        self.contours.setVisible(contours)
+        self.trust.setVisible(trust)
+        self._draw_trust()
+        self.set_legend(*self._legend_of)
+
+    @property
+    def chosen(self) -> tuple[bool, bool, bool]:
+        """Whether model, contours and the region of trust are shown."""
+        return self.model.isVisible(), self.contours.isVisible(), self.trust.isVisible()
 
     def clear(self) -> None:
         """Show nothing."""
@@ -101,12 +123,18 @@ class LandscapeScene:
             self._clear_local()
             return
         self._draw_model()
+        self._draw_trust()
         a, b = local.place
         self.gradient.length = float(np.linalg.norm(local.gradient_step))
         self.gradient.set(a, b, a + local.gradient_arrow[0], b + local.gradient_arrow[1])
         self.newton.label = local.newton_name
         self.newton.length = 0.0 if local.newton is None else float(np.linalg.norm(local.newton))
         self.newton.set(a, b, a + local.newton_arrow[0], b + local.newton_arrow[1])
+        # of two steps in one direction the shorter one lies above
+        lengths = [math.hypot(*arrow) for arrow in (local.gradient_arrow, local.newton_arrow)]
+        above = self.newton if lengths[1] < lengths[0] else self.gradient
+        for arrow in (self.gradient, self.newton):
+            arrow.setZValue(self._arrows_z + (0.5 if arrow is above else 0.0))
         lowest = local.minimum
         self.lowest.set(*(lowest if lowest is not None else (math.nan, math.nan)))
 
@@ -130,21 +158,39 @@ class LandscapeScene:
             (a0, a1), (b0, b1) = self.plot.view.viewRange()
             self.model.set(*self.local.lines((a0, a1, b0, b1)))
 
+    def _draw_trust(self) -> None:
+        """The edge of where the model is within 10 % of the map's losses; of a map beside the point there is none."""
+        local, values, extent = self.local, self.values, self.extent
+        near = local is not None and local.distance < 1e-6 * (1.0 + float(np.linalg.norm(local.theta)))
+        if not self.trust.isVisible() or local is None or values is None or extent is None or not near:
+            self.trust.set([], [])
+            return
+        xs, ys = np.linspace(*extent[:2], len(values)), np.linspace(*extent[2:], len(values))
+        with np.errstate(all="ignore"):
+            away = np.stack(np.meshgrid(xs - local.place[0], ys - local.place[1], indexing="ij"), axis=-1)
+            mask = trust_region_mask(local.model(away), values, lowest=self.floor)
+        self.trust.set(*contours(mask.astype(float), xs, ys, [0.5]))
+
     def _clear_local(self) -> None:
         self.model.set([], [])
+        self.trust.set([], [])
         self.gradient.clear()
         self.newton.clear()
         self.lowest.clear()
 
     def set_legend(self, steps: int, minima: bool, complete: bool) -> None:
         """What lines and marks mean. steps: length of the trail. complete: it lies in the plane."""
+        self._legend_of = (steps, minima, complete)
         narrow = self.plot.width() < NARROW or self.plot.height() < LOW
-        place = (steps > 0, minima, narrow, complete, self.plot.height() < TINY)
+        model, lines, trust = self.chosen
+        place = (steps > 0, minima, narrow, complete, self.plot.height() < TINY, model, lines, trust)
         if place == self._legend:
             return
         self._legend = place
-        entries = [Entry("quadratic model", "map_model")]
-        if not (narrow or minima):
+        entries = [Entry("quadratic model", "map_model")] if model else []
+        if trust:
+            entries.append(Entry("model within 10 %", "map_trust"))
+        if lines and not (narrow or minima):
             entries.insert(0, Entry("equal loss, log-spaced", "map_contour"))
         if minima:
             entries.append(Entry("minimum", "map_trail", "star"))
@@ -163,7 +209,7 @@ class LandscapeScene:
     def set_running(self, running: bool) -> None:
         """Thin lines while a run plays."""
         self.plot.set_running(running)
-        for line in (self.contours, self.model):
+        for line in (self.contours, self.model, self.trust):
             line.set_running(running)
 
     def visible(self) -> Extent:

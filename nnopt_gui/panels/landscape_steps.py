@@ -15,10 +15,11 @@ import numpy as np
 from nnopt.analysis.curvature import MOST_PARAMETERS, hessian_of, newton_step, newton_step_at
 from nnopt.objectives.functions import Function
 from nnopt.optimizers.base import Local
-from nnopt.optimizers.damped_newton import DampedNewton
 from nnopt_gui.panels.slice_model import Vector, work
 from nnopt_gui.state.view import View
 
+#: methods that damp their steps, each by its own μ at every step
+DAMPED = ("damped_newton", "gauss_newton", "trust_region", "newton_cg")
 #: parameters times examples times Hessian-vector products that a picture may cost
 COSTLY = 2e10
 
@@ -50,10 +51,16 @@ def function_of(view: View) -> Function | None:
     return view.objective if isinstance(view.objective, Function) else None
 
 
+def lowest_loss(view: View) -> float:
+    """What losses are measured from: the function's known minimum, 0 for networks."""
+    function = function_of(view)
+    return float(function.lowest) if function is not None and math.isfinite(function.lowest) else 0.0
+
+
 def own_rate(view: View) -> float | None:
     """The learning rate of the update that leaves the step shown; None for methods that have none, as Newton's."""
     stage = view.history.stage_at(min(view.cursor, view.history.length - 1))
-    return None if stage.optimizer.needs == "hessian" else float(stage.learning_rate(view.cursor))
+    return None if stage.optimizer.needs != "gradient" else float(stage.learning_rate(view.cursor))
 
 
 def damping_at(view: View, value: float, gradient: Vector) -> float:
@@ -63,7 +70,7 @@ def damping_at(view: View, value: float, gradient: Vector) -> float:
     if chosen != "auto":
         return float(chosen)
     optimizer = view.history.stage_at(min(view.cursor, view.history.length - 1)).optimizer
-    if not isinstance(optimizer, DampedNewton) or view.state.theta.size > MOST_PARAMETERS:
+    if type(optimizer).__struct_config__.tag not in DAMPED or view.state.theta.size > MOST_PARAMETERS:
         return 0.0
     slots = optimizer.init(view.state.theta) if view.probe else view.state.slots
     update = optimizer.update(Local(view.objective, view.state.theta, value, gradient), slots, 1.0)

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from nnopt_gui.panels.slice_words import bold
-from nnopt_gui.widgets.numbers import number, percent, short, signed
+from nnopt_gui.widgets.numbers import apart, integer, number, percent, short, signed
 from nnopt_gui.widgets.richline import plain
 
 if TYPE_CHECKING:
@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 ROOM = 92
 
 
-def sentence(local: LocalModel, frame: MapFrame) -> str:
-    """Html; what matters most comes first, and what does not fit is left out."""
+def sentence(local: LocalModel, frame: MapFrame, step: int | None = None) -> str:
+    """Html; what matters most comes first, and what does not fit is left out. step: the one that is shown; the plane
+    may be kept from another one."""
     if not math.isfinite(local.value):
         return "The loss is not finite at this point: there is no gradient and no curvature."
     first = uphill(local)
     found = f"This plane holds {bold(percent(frame.explained))} of the path." if frame.explained is not None else ""
-    for part in (first, share(local, frame), curvature(local, local.stationary in first and bool(first))):
+    for part in (first, share(local, frame, step), curvature(local, local.stationary in first and bool(first))):
         longer = f"{found} {part}".strip()
         if part and len(plain(longer)) <= ROOM:
             found = longer
@@ -36,13 +37,14 @@ def uphill(local: LocalModel) -> str:
     gradient = rises(local.value, local.gradient_value)
     if not (newton or gradient):
         return ""
-    before = bold(number(local.value, 3))
     if newton and gradient:
+        before = bold(number(local.value, 3))
         after = f"{bold(number(local.gradient_value, 3))} and {bold(number(local.newton_value, 3))}"
         return f"After both steps the loss is {bold('higher')}: {before} → {after}."
+    landing = local.gradient_value if gradient else local.newton_value
+    after = " → ".join(bold(text) for text in apart(local.value, landing, 4))
     if gradient:
-        return f"The gradient step is {bold('too long')}: {before} → {bold(number(local.gradient_value, 4))}."
-    after = f"{before} → {bold(number(local.newton_value, 4))}"
+        return f"The gradient step is {bold('too long')}: {after}."
     if not local.newton_uphill:
         return f"The Newton step {bold('overshoots')}: {after}."
     end = f", to a {local.stationary}" if local.stationary in ("maximum", "saddle") else ""
@@ -54,10 +56,12 @@ def rises(before: float, after: float) -> bool:
     return not math.isfinite(after) or after > before + 1e-12 * max(abs(before), 1e-300)
 
 
-def share(local: LocalModel, frame: MapFrame) -> str:
-    """How much of each step's length lies in the plane."""
+def share(local: LocalModel, frame: MapFrame, step: int | None = None) -> str:
+    """How much of each step's length lies in the plane; of a plane made for another step, which one that was."""
     if frame.complete:
         return ""
+    if step is not None and frame.step is not None and frame.step != step:
+        return f"The plane is that of step {bold(integer(frame.step))}."
     shares = [local.gradient_share, *([local.newton_share] if local.newton is not None else [])]
     if min(shares) > 0.9995:
         return "Both steps lie in this plane." if len(shares) == 2 else "The gradient step lies in this plane."

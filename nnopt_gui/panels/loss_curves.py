@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from nnopt.runs.experiment import FunctionProblem
 from nnopt_gui.panels.base import Choice, Panel
 from nnopt_gui.panels.loss_curves_data import (
     Envelope,
@@ -77,6 +78,9 @@ class LossPanel(Panel):
         self._batches = False
         self._taken = 0
         self._said: tuple[Any, ...] = ()
+        #: what the curve of the measured loss is called, and whether there are examples to validate on
+        self._name = "training"
+        self._held_out = True
         self._sought: int | None = None
         self._marked = 0
 
@@ -91,6 +95,9 @@ class LossPanel(Panel):
             self._start(view, log)
         fresh = self._view is None or self._view.run != view.run
         self._view = view
+        function = isinstance(view.experiment.problem, FunctionProblem)
+        self._held_out = not function
+        self._name = "loss" if function else "training"
         self.plot.set_running(view.playing)
         self._extend(view)
         self._draw_curves(view)
@@ -148,9 +155,9 @@ class LossPanel(Panel):
         x0, x1 = (0.0, math.log10(last) * 1.01) if self._log[0] else (0.0, last * 1.012)  # room for the last disc
         y0, y1 = (math.log10(low), math.log10(high)) if self._log[1] else (low, high)
         self.plot.set_home(x0, x1, y0, y1, top_px=22.0 if view.history.interventions else 7.0)
-        entries = [("training", "training")]
+        entries = [(self._name, "training")]
         if self._batches:
-            entries.append(("batch", "text3"))
+            entries.append(("batch loss", "text3"))
         if len(self.marks.spots()):
             entries.append(("validation", "validation"))
         if view.plateaus and self.plot.height() > 200:
@@ -220,13 +227,15 @@ class LossPanel(Panel):
     def _say(self, view: View) -> None:
         history = view.history
         brief = self.width() < 480
-        said = (view.plateaus, history.outcome, None if view.plateaus else view.length, brief)
+        newest = last_measured(history.columns, "training_loss", view.length - 1)
+        loss = newest[1] if newest is not None else math.nan
+        # the data of a run may change without a step, its step without another loss
+        changes = len(history.interventions)
+        said = (view.run, id(view.objective), changes, view.plateaus, history.outcome, view.length, str(loss), brief)
         if said == self._said:
             return
         self._said = said
-        newest = last_measured(history.columns, "training_loss", view.length - 1)
-        loss = newest[1] if newest is not None else math.nan
-        held_out = last_measured(history.columns, "validation_loss", view.length - 1)
+        held_out = last_measured(history.columns, "validation_loss", view.length - 1) if self._held_out else None
         validation = f"Validation <b>{numbers.number(held_out[1], 4)}</b>." if held_out else ""
         self.set_readout(sentence(view.plateaus, view.length - 1, loss, history.outcome, validation, brief))
 
@@ -256,7 +265,7 @@ class LossPanel(Panel):
         rows = [("step", numbers.integer(step)), ("epoch", epoch_text(view.history, step))]
         dots = []
         for name, label, role in (
-            ("training_loss", "training", "training"),
+            ("training_loss", self._name, "training"),
             ("validation_loss", "validation", "validation"),
         ):
             measured = last_measured(columns, name, step)
@@ -264,9 +273,14 @@ class LossPanel(Panel):
                 rows.append((label, numbers.number(measured[1], 4)))
                 dots.append((self._place(step, measured[1])[1], role))
         if self._batches:
-            rows.append(("batch", numbers.number(float(columns["loss"][index]), 4)))
+            rows.append(("batch loss", numbers.number(float(columns["loss"][index]), 4)))
         rows.append(("rate", numbers.short(float(columns["learning_rate"][index]))))
-        rows.append(("|gradient|", numbers.number(float(columns["gradient_norm"][index]), 3)))
+        rows.append(
+            (
+                "batch |gradient|" if self._batches else "|gradient|",
+                numbers.number(float(columns["gradient_norm"][index]), 3),
+            )
+        )
         self.reading.set(self._place(step, 1.0)[0], rows, dots)
 
     def _zoomed(self, *_: Any) -> None:

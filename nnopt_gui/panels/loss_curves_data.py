@@ -258,4 +258,4 @@ def _together(words: list[str]) -> str:
 
 def epoch_text(history: History, step: int) -> str:
     """Passes over the training examples at a step: "12.4", whole for full batches."""
-    return numbers.short(history.stage_at(step).epoch(step), 4)
+    return numbers.short(history.epoch(step), 4)

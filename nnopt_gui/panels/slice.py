@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QInputDialog
 
 from nnopt.runs.experiment import Experiment
 from nnopt_gui.panels.base import Choice, Panel, Picture
-from nnopt_gui.panels.landscape_steps import parameter_names
+from nnopt_gui.panels.landscape_steps import lowest_loss, parameter_names
 from nnopt_gui.panels.landscape_trail import LiveTrail
 from nnopt_gui.panels.slice_model import CHEAP, Interval, Past, SlicePicture, Vector, loss_at, measure, work
 from nnopt_gui.panels.slice_picture import is_curve, options, rate_here, slices
@@ -29,6 +29,8 @@ from nnopt_gui.widgets.plot import LabPlot
 INSTANT = 64
 #: seconds between two slices while a run plays
 PACE, PACE_INSTANT = 0.06, 0.4
+#: width of the panel below which its sentence is a shorter one
+NARROW = 560
 #: milliseconds without a turn of the wheel after which the curve is computed for the new range
 REST = 140
 
@@ -79,6 +81,9 @@ class SlicePanel(Panel):
             self._begin(view)
         self._offer_options(view)
         self.scene.set_running(view.playing)
+        self.scene.floor = lowest_loss(view)
+        # the same boxes as for the map
+        self.scene.choose(bool(view.choice("landscape.model", True)), bool(view.choice("landscape.trust", False)))
         if not view.probe:
             self._trail.see(view.state.step, view.state.theta)
         if self._held is None and work(view.objective) <= INSTANT:
@@ -119,7 +124,7 @@ class SlicePanel(Panel):
 
     def _say(self, local: Any, note: str = "") -> None:
         assert self.scene.line is not None
-        words = sentence(self.scene.line, local)
+        words = sentence(self.scene.line, local, self.width() < NARROW)
         self.set_readout(words)
         self.plot.setAccessibleDescription(self.accessibleDescription())
         self.set_subtitle(note)

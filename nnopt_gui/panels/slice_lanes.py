@@ -12,12 +12,15 @@ from PySide6.QtWidgets import QWidget
 from nnopt_gui.panels.landscape_trail import LAST
 from nnopt_gui.panels.slice_model import Past, Vector
 from nnopt_gui.widgets import theme
+from nnopt_gui.widgets.bands import Bands
 from nnopt_gui.widgets.marks import Arrow
 from nnopt_gui.widgets.numbers import TIMES, integer, number, short
 from nnopt_gui.widgets.overlay import Label, Overlay, label_size
 
 #: an arrow is called magnified when it is drawn longer by more than this
 MAGNIFIED = 1.3
+#: height of the strip where the model holds, px
+STRIP = 4.0
 
 
 class LaneArrow(Arrow):
@@ -73,6 +76,31 @@ class LaneArrow(Arrow):
             return []
         shaft = QRectF(found[0], found[1]).normalized().adjusted(-7, -7, 7, 7)
         return [(shaft, 8.0), *((label.rect, 3.0) for label in self.labels())]
+
+
+class TrustBands(Bands):
+    """Where the quadratic model holds: a strip at the upper edge, dotted lines down from its ends."""
+
+    def __init__(self) -> None:
+        super().__init__("trust")
+
+    def labels(self) -> list[Label]:
+        found = []
+        for rect, words in self.rects():
+            wide, tall = label_size(words, bold=False)
+            if wide + 8 <= rect.width():
+                place = QRectF(rect.center().x() - wide / 2, rect.top() + STRIP + 1, wide, tall)
+                found.append(Label(words, place, "model", "card", bold=False, priority=3))
+        return found
+
+    def paint(self, painter: QPainter, option: Any, widget: QWidget | None = None) -> None:
+        area = self.area
+        for rect, _ in self.rects():
+            painter.fillRect(QRectF(rect.left(), rect.top(), rect.width(), STRIP), theme.color("trust", 0.45))
+            painter.setPen(theme.pen("trust"))
+            for x in (rect.left(), rect.right()):
+                if area.left() < x < area.right():
+                    painter.drawLine(QPointF(round(x), rect.top()), QPointF(round(x), rect.bottom()))
 
 
 class PastDots(Overlay):

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnopt.analysis.landscape import Slice, not_convex, second_difference, slice_values
-from nnopt.analysis.taylor import hessian_products
+from nnopt.analysis.taylor import hessian_products, trust_region_mask
 
 Vector = npt.NDArray[np.float64]
 Interval = tuple[float, float]
@@ -172,6 +172,17 @@ def curves(objective: Any, line: Line, low: float, high: float) -> Iterator[Curv
         values[fresh] = slice_values(objective, line, xs[fresh])
         known = values
         yield Curve(xs, values, tuple(not_convex(xs, second_difference(xs, values))))
+
+
+def trusted(curve: Curve, local: Local, lowest: float = 0.0) -> tuple[Interval, ...]:
+    """Where the quadratic model is within 10 % of the loss, measured from `lowest`; ends lie between points."""
+    if not local.finite or curve.xs.size < 2:
+        return ()
+    with np.errstate(all="ignore"):
+        inside = trust_region_mask(local.model(curve.xs), curve.values, lowest=lowest)
+    edges = np.flatnonzero(np.diff(inside.astype(np.int8), prepend=0, append=0))
+    ends = np.concatenate([curve.xs[:1], (curve.xs[1:] + curve.xs[:-1]) / 2, curve.xs[-1:]])
+    return tuple((float(ends[a]), float(ends[b])) for a, b in zip(edges[::2], edges[1::2], strict=True))
 
 
 def landmarks(local: Local, scale: float) -> list[float]:

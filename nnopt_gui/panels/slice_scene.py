@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from nnopt_gui.panels.slice_lanes import LaneArrow, PastDots
-from nnopt_gui.panels.slice_model import Interval, Line, Local, Past, SlicePicture, heights, steady
+from nnopt_gui.panels.slice_lanes import LaneArrow, PastDots, TrustBands
+from nnopt_gui.panels.slice_model import Interval, Line, Local, Past, SlicePicture, heights, steady, trusted
 from nnopt_gui.widgets.axis import Axis
 from nnopt_gui.widgets.contours import Polyline
 from nnopt_gui.widgets.legend import Entry
@@ -31,6 +31,7 @@ class SliceScene:
         self.curve, self.model, self.tangent = (plot.add(Polyline(role)) for role in ("training", "model", "tangent"))
         # the legend keeps clear of the plot's curves
         plot.curves += [self.curve, self.model, self.tangent]
+        self.trust = plot.add(TrustBands())
         self.past = plot.add(PastDots())
         self.gradient = plot.add(LaneArrow("gradient", "gradient step"))
         self.newton = plot.add(LaneArrow("newton", "Newton step"))
@@ -42,6 +43,8 @@ class SliceScene:
         self.line: Line | None = None
         self.picture: SlicePicture | None = None
         self.on_line = False
+        #: what losses are measured from where the model is compared with them
+        self.floor = 0.0
         self._low = -math.inf
         self._heights: Interval | None = None
         self._still = False
@@ -52,12 +55,23 @@ class SliceScene:
 
     def _explain(self) -> None:
         """The legend; in a small plot only what cannot be guessed, so that it finds a free corner."""
-        entries = [Entry("loss", "training"), Entry("quadratic model", "model")]
+        entries = [Entry("loss", "training")]
+        if self.model.isVisible():
+            entries.append(Entry("quadratic model", "model"))
         if self.plot.height() < LOW:
             entries = []
         elif self.plot.width() >= WIDE:
             entries += [Entry("tangent (slope)", "tangent"), Entry("current point", "point")]
         self.plot.set_legend(entries)
+
+    def choose(self, model: bool, trust: bool) -> None:
+        """What the user wants to see."""
+        if (model, trust) == (self.model.isVisible(), self.trust.isVisible()):
+            return
+        self.model.setVisible(model)
+        self.trust.setVisible(trust)
+        self._draw_trust()
+        self._explain()
 
     def clear(self) -> None:
         """Show nothing."""
@@ -103,7 +117,14 @@ class SliceScene:
             self._clear_local(keep_point=True)
             return
         self._draw_lines()
+        self._draw_trust()
         self._draw_steps(local)
+
+    def _draw_trust(self) -> None:
+        shown = self.trust.isVisible() and self.local is not None and self.picture is not None
+        found = trusted(self.picture.curve, self.local, self.floor) if shown else ()
+        self.trust.floor = self._low if math.isfinite(self._low) else None
+        self.trust.set([(a, b, "model within 10 %") for a, b in found])
 
     def _place_point(self) -> None:
         """The point is not drawn outside the plot."""
@@ -118,6 +139,7 @@ class SliceScene:
         for mark in (self.lands, self.lands_true, self.lands_predicted):
             mark.clear()
         self.model.set([], [])
+        self.trust.set([])
         self.tangent.set([], [])
         if not keep_point:
             self.local = None

@@ -20,8 +20,8 @@ def direction_word(line: Line, step: float) -> str:
     return "to the right" if step >= 0 else "to the left"
 
 
-def sentence(line: Line, local: Local) -> str:
-    """At most about 90 characters of html."""
+def sentence(line: Line, local: Local, brief: bool = False) -> str:
+    """At most about 90 characters of html; brief: 70, for a narrow panel."""
     if not math.isfinite(local.value):
         return "The loss is not finite here: there is no slope and no curvature."
     if not local.finite:
@@ -34,7 +34,8 @@ def sentence(line: Line, local: Local) -> str:
         return f"Curvature {curvature}: the model is a straight line, it has no minimum."
     if local.curvature > 0:
         distance = f"{bold(number(abs(local.extremum), 2))} {direction_word(line, local.extremum)}"
-        return f"Curvature {curvature}: the model is lowest {distance}. {_gradient_step(line, local)}"
+        lowest = f"lowest {distance}" if brief else f"the model is lowest {distance}"
+        return f"Curvature {curvature}: {lowest}. {_gradient_step(line, local, brief)}"
     step = local.newton_step
     going = f"goes {bold('uphill')}," if local.uphill else "goes"
     name = "damped Newton step" if local.damping else "Newton step"
@@ -42,13 +43,13 @@ def sentence(line: Line, local: Local) -> str:
     return f"Curvature {curvature}: no minimum. The {name} {going} {distance}."
 
 
-def _gradient_step(line: Line, local: Local) -> str:
+def _gradient_step(line: Line, local: Local, brief: bool) -> str:
     """Too far, too short, or right: measured by where the model is lowest."""
     length, best = abs(local.gradient_step), abs(local.extremum)
     # "to the left" needs more room than "ahead"
     going = (
         f"The gradient step goes {bold(number(length, 2))}"
-        if line.downhill
+        if line.downhill and not brief
         else f"Gradient step {bold(number(length, 2))}"
     )
     ratio = length / best

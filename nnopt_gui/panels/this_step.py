@@ -15,6 +15,7 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QWidget
 
 from nnopt_gui.panels.base import Choice, Panel, Picture
+from nnopt_gui.panels.landscape_steps import DAMPED
 from nnopt_gui.panels.this_step_bars import StepBars
 from nnopt_gui.panels.this_step_board import FormulaBoard, StepNumbers
 from nnopt_gui.panels.this_step_picture import (
@@ -22,6 +23,7 @@ from nnopt_gui.panels.this_step_picture import (
     StepPicture,
     rows_of,
     rows_of_log,
+    rows_until_explained,
     sentence,
     spectrum_words,
 )
@@ -74,6 +76,8 @@ class StepPanel(Panel):
         layout.addItem(row)
         self._view: View | None = None
         self._shown: StepPicture | None = None
+        #: run and step that everything here belongs to
+        self._explained: tuple[int, int] | None = None
         self._last_shown = -1.0
         self._last_asked = -1.0
         self._last_picture: Picture | None = None
@@ -90,7 +94,7 @@ class StepPanel(Panel):
         self._last_shown = now
         self._view = view
         own = view.experiment.methods[0].optimizer
-        if getattr(own, "damping", None) is not None:
+        if type(own).__struct_config__.tag in DAMPED:
             self.set_options("damping", (("auto", "its own μ"), *_DAMPING[1:]))
         else:
             self.set_options("damping", _DAMPING)
@@ -98,15 +102,31 @@ class StepPanel(Panel):
         if view.probe:
             self.set_subtitle("the point is being moved")
             return
-        self.set_subtitle(f"{numbers.integer(view.cursor)} → {numbers.integer(view.cursor + 1)}")
-        known = self._shown is not None and self._shown.facts.step == view.cursor
-        if view.playing and not self._explains(view):
-            self.numbers.show_rows(rows_of_log(view.history.row(view.cursor)))
-        if view.playing or (other_run and not known):
+        if view.playing:
             self.board.show_lines(())
-        if view.playing and not self._explains(view):
-            self.bars.clear()
-            self.set_readout("Pause to see this step explained.")
+            if not self._explains(view):
+                self._name_step(view.cursor)
+                self.numbers.show_rows(rows_of_log(view.history.row(view.cursor), self._batch(view)))
+                self.bars.clear()
+                self.set_readout("Pause to see this step explained.")
+        elif self._explained != (view.run, view.cursor):
+            self._name_step(view.cursor)
+            row, names = view.history.row(view.cursor), [name for name, _, _ in self.numbers.rows]
+            self.numbers.show_rows(rows_until_explained(row, self._batch(view), names))
+            self._fade(True)
+            self.set_readout("")
+
+    def _name_step(self, step: int) -> None:
+        self.set_subtitle(f"{numbers.integer(step)} → {numbers.integer(step + 1)}")
+
+    def _fade(self, faded: bool) -> None:
+        """Bars and formulas are those of another step until this one is explained."""
+        self.bars.set_faded(faded)
+        self.board.set_faded(faded)
+
+    def _batch(self, view: View) -> bool:
+        """Whether the step is made from a mini-batch."""
+        return not view.history.stage_at(min(view.cursor, view.history.length - 1)).full
 
     def _explains(self, view: View) -> bool:
         """Whether the step is explained while the run plays."""
@@ -137,7 +157,9 @@ class StepPanel(Panel):
         """Numbers, bars, and the formulas once they are set."""
         facts = result.facts
         self._shown = result
-        self.set_subtitle(f"{numbers.integer(facts.step)} → {numbers.integer(facts.step + 1)}")
+        self._explained = (view.run, facts.step)
+        self._name_step(facts.step)
+        self._fade(False)
         self.numbers.show_rows(rows_of(facts, result.made))
         self._draw_bars(result)
         if result.lines is not None:

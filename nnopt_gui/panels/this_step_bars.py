@@ -15,6 +15,7 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QFontMetricsF, QPainter, QPaintEvent, QPen, QPolygonF
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from nnopt.analysis.taylor import FLAT
 from nnopt_gui.widgets import numbers, theme
 
 Array = npt.NDArray[np.float64]
@@ -36,8 +37,13 @@ class Bars:
 
     @property
     def negative(self) -> int:
-        """How many bars have negative curvature."""
-        return int(np.count_nonzero(self.curvature < 0))
+        """How many bars have negative curvature; what is within rounding of zero has not."""
+        return int(np.count_nonzero(below_zero(self.curvature)))
+
+
+def below_zero(curvatures: Array) -> npt.NDArray[np.bool_]:
+    """Which are negative, (K,): by more than rounding, as `Spectrum.inertia` counts them."""
+    return np.asarray(curvatures < -FLAT * np.max(np.abs(curvatures), initial=0.0))
 
 
 def bars(curvatures: Array, gradient: Array, gradient_step: Array, newton_step: Array, most: int) -> Bars:
@@ -46,7 +52,8 @@ def bars(curvatures: Array, gradient: Array, gradient_step: Array, newton_step: 
     size = max(1, -(-len(curvatures) // max(most, 1)))
     uphill = newton_step * gradient > 0
     parts: list[tuple[float, float, float, bool]] = []
-    for rows in (np.flatnonzero(curvatures >= 0), np.flatnonzero(~(curvatures >= 0))):
+    negative = below_zero(curvatures)
+    for rows in (np.flatnonzero(~negative), np.flatnonzero(negative)):
         for start in range(0, len(rows), size):
             group = rows[start : start + size]
             parts.append(
@@ -69,6 +76,7 @@ class StepBars(QWidget):
         self._steps: tuple[Array, Array, Array, Array] | None = None
         self._newton_name = "Newton"
         self._which = ""
+        self._faded = False
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setAccessibleName("Step length in each direction")
         theme.changed.connect(self.update)
@@ -87,12 +95,18 @@ class StepBars(QWidget):
         self._which = which
         self._steps = (curvatures, gradient, gradient_step, newton_step)
         self._newton_name = newton_name
-        negative = int(np.count_nonzero(curvatures < 0))
+        negative = int(np.count_nonzero(below_zero(curvatures)))
         self.setAccessibleDescription(
             f"{len(curvatures)} directions, {negative} of negative curvature, "
             f"from {numbers.short(curvatures[0])} to {numbers.short(curvatures[-1])}"
         )
         self.update()
+
+    def set_faded(self, faded: bool) -> None:
+        """Whether they belong to another step than the one that is named."""
+        if faded != self._faded:
+            self._faded = faded
+            self.update()
 
     def clear(self) -> None:
         """Shows nothing."""
@@ -118,6 +132,7 @@ class StepBars(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setOpacity(0.3 if self._faded else 1.0)
         shown = self.shown
         if shown is not None and len(shown.curvature):
             self._paint(painter, shown)

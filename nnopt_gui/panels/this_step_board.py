@@ -18,6 +18,8 @@ ROW = (15.5, 26.0)
 #: font of the equations in px: least, usual, most
 SIZES = (13.0, 17.0, 30.0)
 CAPTION = 15.0
+#: opacity of what belongs to another step
+FADED = 0.3
 
 
 class StepNumbers(QWidget):
@@ -87,9 +89,16 @@ class FormulaBoard(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.lines: tuple[SetFormula, ...] = ()
+        self._faded = False
         self.setAccessibleName("Formulas of this step")
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         theme.changed.connect(self.update)
+
+    def set_faded(self, faded: bool) -> None:
+        """Whether they belong to another step than the one that is named."""
+        if faded != self._faded:
+            self._faded = faded
+            self.update()
 
     def show_lines(self, lines: tuple[SetFormula, ...]) -> None:
         """Replace all of them."""
@@ -134,6 +143,11 @@ class FormulaBoard(QWidget):
     def paintEvent(self, event: QPaintEvent) -> None:
         found = self.arrangement()
         painter = QPainter(self)
+        painter.setOpacity(FADED if self._faded else 1.0)
+        if not self.lines:
+            painter.setFont(theme.font(12))
+            painter.setPen(theme.color("text3"))
+            painter.drawText(self.rect(), Qt.AlignmentFlag.AlignCenter, "The formulas stand here when the run pauses.")
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         above = found.captions is Place.ABOVE
         high = min(found.height, found.px * 2.1 + (CAPTION if above else 0.0))

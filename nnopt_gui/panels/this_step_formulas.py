@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from nnopt.analysis.explain import Explanation
+from nnopt_gui.widgets import numbers
 
 
 @dataclass(frozen=True)
@@ -33,14 +34,49 @@ class Formula:
 def formulas(facts: Explanation, optimizer: Any, made: bool) -> tuple[Formula, ...]:
     """facts: of the step; optimizer: the method's settings; made: whether the step is in the log already."""
     lines = _METHODS.get(facts.method, _any)(facts, optimizer, "taken" if made else "to come")
-    curved = facts.method in ("newton", "damped_newton")
-    if curved:
+    if _shaped(optimizer):
+        lines.insert(0, _used(facts, optimizer))
+    # beside these the damped Newton step would be the step itself
+    if facts.method in ("newton", "damped_newton", "trust_region"):
         lines.append(_gradient_beside(facts))
     elif facts.newton_step is not None:
         lines.append(_newton_beside(facts))
     if math.isfinite(facts.predicted):
-        lines.append(_predicted(facts))
+        lines.append(_predicted(facts, optimizer))
     return tuple(lines)
+
+
+# ------------------------------------------------------------------------- the gradient that first-order methods use
+
+
+def _shaped(optimizer: Any) -> bool:
+    """Whether the method clips or decays its gradient first."""
+    return bool(getattr(optimizer, "clip", 0.0) or (getattr(optimizer, "weight_decay", 0.0) and _coupled(optimizer)))
+
+
+def _coupled(optimizer: Any) -> bool:
+    return not getattr(optimizer, "decoupled", False)
+
+
+def _gradient(facts: Explanation, optimizer: Any) -> tuple[Any, str]:
+    """The gradient the method works with, and its symbol."""
+    if not _shaped(optimizer):
+        return facts.gradient, r"\nabla L"
+    return optimizer.used(facts.gradient, facts.theta, _coupled(optimizer))[0], r"\tilde{g}"
+
+
+def _used(facts: Explanation, optimizer: Any) -> Formula:
+    vector, symbol = _gradient(facts, optimizer)
+    said, rule = [], r"\nabla L"
+    if optimizer.clip:
+        rule = r"\min(1,c/|\nabla L|)\nabla L"
+        said.append(
+            f"clipped at {optimizer.clip:g}" + (", not reached" if facts.gradient_norm <= optimizer.clip else "")
+        )
+    if optimizer.weight_decay and _coupled(optimizer):
+        rule += rf"+w\theta_{{{facts.step}}}"
+        said.append(f"decay w = {optimizer.weight_decay:g}")
+    return Formula(f"gradient used: {', '.join(said)}", f"{symbol}={rule}", rf"|{symbol}|={tex(_norm(vector))}", 3)
 
 
 # ------------------------------------------------------------------------------------------------------------ methods
@@ -48,11 +84,12 @@ def formulas(facts: Explanation, optimizer: Any, made: bool) -> tuple[Formula, .
 
 def _sgd(facts: Explanation, optimizer: Any, when: str) -> list[Formula]:
     t = facts.step
-    right = _product(facts, facts.gradient_norm)
+    vector, symbol = _gradient(facts, optimizer)
+    right = _product(facts, _norm(vector))
     return [
         Formula(
             f"gradient step, {when}",
-            rf"\theta_{{{t + 1}}}=\theta_{{{t}}}-\textcolor{{gradient}}{{\alpha\nabla L}}",
+            rf"\theta_{{{t + 1}}}=\theta_{{{t}}}-\textcolor{{gradient}}{{\alpha{symbol}}}",
             right,
             9,
             brief=_brief(facts),
@@ -70,8 +107,9 @@ def _momentum(facts: Explanation, optimizer: Any, when: str) -> list[Formula]:
 
 def _nesterov(facts: Explanation, optimizer: Any, when: str) -> list[Formula]:
     t = facts.step
-    step = rf"\theta_{{{t + 1}}}=\theta_{{{t}}}-\textcolor{{gradient}}{{\alpha(\nabla L+\beta v_{{{t + 1}}})}}"
-    right = _product(facts, _norm(facts.gradient + optimizer.beta * facts.slots_after.velocity))
+    vector, symbol = _gradient(facts, optimizer)
+    step = rf"\theta_{{{t + 1}}}=\theta_{{{t}}}-\textcolor{{gradient}}{{\alpha({symbol}+\beta v_{{{t + 1}}})}}"
+    right = _product(facts, _norm(vector + optimizer.beta * facts.slots_after.velocity))
     return [_velocity(facts, optimizer), Formula(f"Nesterov step, {when}", step, right, 9, brief=_brief(facts))]
 
 
@@ -79,30 +117,36 @@ def _velocity(facts: Explanation, optimizer: Any) -> Formula:
     t = facts.step
     before, after = _norm(facts.slots.velocity), _norm(facts.slots_after.velocity)
     caption = f"velocity: β = {optimizer.beta:g}, |v| was {plain(before)}"
-    return Formula(caption, rf"v_{{{t + 1}}}=\nabla L+\beta v_{{{t}}}", rf"|v_{{{t + 1}}}|={tex(after)}", 4)
+    symbol = _gradient(facts, optimizer)[1]
+    return Formula(caption, rf"v_{{{t + 1}}}={symbol}+\beta v_{{{t}}}", rf"|v_{{{t + 1}}}|={tex(after)}", 4)
 
 
 def _adagrad(facts: Explanation, optimizer: Any, when: str) -> list[Formula]:
     t = facts.step
-    memory = _squares("all squared gradients", rf"s_{{{t + 1}}}=s_{{{t}}}+\nabla L^2", facts.slots_after.squares, t)
-    return [memory, _scaled(facts, "Adagrad", when, rf"\nabla L/(\sqrt{{s_{{{t + 1}}}}}+\varepsilon)")]
+    symbol = _gradient(facts, optimizer)[1]
+    memory = _squares("all squared gradients", rf"s_{{{t + 1}}}=s_{{{t}}}+{symbol}^2", facts.slots_after.squares, t)
+    return [memory, _scaled(facts, "Adagrad", when, rf"{symbol}/(\sqrt{{s_{{{t + 1}}}}}+\varepsilon)")]
 
 
 def _rmsprop(facts: Explanation, optimizer: Any, when: str) -> list[Formula]:
     t = facts.step
-    rule = rf"r_{{{t + 1}}}=\rho r_{{{t}}}+(1-\rho)\nabla L^2"
+    symbol = _gradient(facts, optimizer)[1]
+    rule = rf"r_{{{t + 1}}}=\rho r_{{{t}}}+(1-\rho){symbol}^2"
     memory = _squares(f"mean square: ρ = {optimizer.rho:g}", rule, facts.slots_after.squares, t, "r")
-    return [memory, _scaled(facts, "RMSprop", when, rf"\nabla L/(\sqrt{{r_{{{t + 1}}}}}+\varepsilon)")]
+    return [memory, _scaled(facts, "RMSprop", when, rf"{symbol}/(\sqrt{{r_{{{t + 1}}}}}+\varepsilon)")]
 
 
 def _adam(facts: Explanation, optimizer: Any, when: str) -> list[Formula]:
     t = facts.step
     count = float(facts.slots_after.count)
     mean = _norm(facts.slots_after.mean) / (1 - optimizer.beta1**count)
-    rule = rf"m_{{{t + 1}}}=\beta_1 m_{{{t}}}+(1-\beta_1)\nabla L"
+    rule = rf"m_{{{t + 1}}}=\beta_1 m_{{{t}}}+(1-\beta_1){_gradient(facts, optimizer)[1]}"
     caption = f"mean gradient: β₁ = {optimizer.beta1:g}, β₂ = {optimizer.beta2:g}"
     memory = Formula(caption, rule, rf"|\hat{{m}}_{{{t + 1}}}|={tex(mean)}", 4)
-    return [memory, _scaled(facts, "Adam", when, r"\hat{m}/(\sqrt{\hat{s}}+\varepsilon)")]
+    direction = r"\hat{m}/(\sqrt{\hat{s}}+\varepsilon)"
+    if optimizer.weight_decay and optimizer.decoupled:
+        direction = rf"({direction}+w\theta_{{{t}}})"
+    return [memory, _scaled(facts, "Adam", when, direction)]
 
 
 def _squares(caption: str, rule: str, squares: Any, t: int, name: str = "s") -> Formula:
@@ -124,23 +168,65 @@ def _scaled(facts: Explanation, name: str, when: str, direction: str) -> Formula
 
 
 def _newton(facts: Explanation, optimizer: Any, when: str) -> list[Formula]:
+    if facts.method == "damped_newton":
+        return [_second_order(facts, "damped Newton step", when, r"(H+\mu I)^{-1}", _damping(facts))]
+    return [_second_order(facts, "Newton step", when, r"H^{-1}")]
+
+
+def _saddle_free(facts: Explanation, optimizer: Any, when: str) -> list[Formula]:
+    smallest = rf"\lambda_{{\min}}={tex(facts.detail.get('smallest', math.nan))}"
+    return [_second_order(facts, "saddle-free Newton step", when, r"|H|^{-1}", smallest, "step_factor")]
+
+
+def _gauss_newton(facts: Explanation, optimizer: Any, when: str) -> list[Formula]:
+    return [_second_order(facts, "Gauss–Newton step", when, r"(G+\mu I)^{-1}", _damping(facts))]
+
+
+def _trust_region(facts: Explanation, optimizer: Any, when: str) -> list[Formula]:
+    said = "to its edge" if facts.detail.get("at_edge") else "Newton's step inside"
+    caption = f"region: {'hard case, ' if facts.detail.get('hard_case') else ''}{said}"
+    before, after = (tex(facts.detail.get(name, math.nan), 3) for name in ("radius", "radius_after"))
+    region = Formula(caption, r"|\Delta\theta|\leq\Delta", rf"\Delta={before},\ \mathrm{{then}}\ {after}", 4)
+    return [region, _second_order(facts, "trust-region step", when, r"(H+\mu I)^{-1}", _damping(facts))]
+
+
+def _newton_cg(facts: Explanation, optimizer: Any, when: str) -> list[Formula]:
+    products = int(facts.detail.get("products", 0))
+    name = f"Newton–CG step of {products} product{'' if products == 1 else 's'}"
+    return [_second_order(facts, name, when, r"(H+\mu I)^{-1}", _damping(facts), "step_factor")]
+
+
+def _lbfgs(facts: Explanation, optimizer: Any, when: str) -> list[Formula]:
+    pairs, seen = (int(facts.detail.get(name, 0)) for name in ("pairs", "evaluations"))
+    caption = f"line search: {seen} evaluation{'' if seen == 1 else 's'}"
+    slope = rf"g^{{\top}}d={tex(facts.detail.get('slope', math.nan))}"
+    search = Formula(caption, r"d={-}B^{-1}\nabla L", rf"{slope},\ a={tex(facts.detail.get('step_factor', 0.0), 3)}", 4)
+    name = f"L-BFGS step from {pairs} pair{'' if pairs == 1 else 's'}"
+    return [search, _second_order(facts, name, when, r"B^{-1}", "", "step_factor")]
+
+
+def _damping(facts: Explanation) -> str:
+    return rf"\mu={tex(facts.detail.get('damping', facts.damping))}"
+
+
+def _second_order(
+    facts: Explanation, name: str, when: str, matrix: str, number: str = "", searched: str = ""
+) -> Formula:
+    """A step -matrix gradient; number: what is said beside its length; searched: the detail that shortened it."""
     t = facts.step
-    damped = facts.method == "damped_newton"
-    matrix = r"(H+\mu I)^{-1}" if damped else r"H^{-1}"
     factor = "" if facts.learning_rate == 1.0 else r"\alpha\,"
+    factor += r"a\," if searched and facts.detail.get(searched, 1.0) != 1.0 else ""
     left = rf"\theta_{{{t + 1}}}=\theta_{{{t}}}-\textcolor{{newton}}{{{factor}{matrix}\nabla L}}"
-    right = brief = rf"\textcolor{{newton}}{{|\Delta\theta|}}={_taken(facts)}"
-    if damped:
-        right = rf"\mu={tex(facts.detail.get('damping', facts.damping))},\ {brief}"
+    brief = rf"\textcolor{{newton}}{{|\Delta\theta|}}={_taken(facts)}"
+    right = rf"{number},\ {brief}" if number else brief
     uphill = ": goes uphill" if facts.uphill else ""
-    name = "damped Newton step" if damped else "Newton step"
-    return [Formula(f"{name}, {when}{uphill}", left, right, 9, "bad" if facts.uphill else "text3", brief)]
+    return Formula(f"{name}, {when}{uphill}", left, right, 9, "bad" if facts.uphill else "text3", brief)
 
 
 def _any(facts: Explanation, optimizer: Any, when: str) -> list[Formula]:
     t = facts.step
     left = rf"\theta_{{{t + 1}}}=\theta_{{{t}}}+\textcolor{{gradient}}{{\Delta\theta}}"
-    return [Formula(f"{facts.method} step, {when}", left, rf"|\Delta\theta|={_taken(facts)}", 9)]
+    return [Formula(f"{facts.method.replace('_', ' ')} step, {when}", left, rf"|\Delta\theta|={_taken(facts)}", 9)]
 
 
 _METHODS: dict[str, Callable[[Explanation, Any, str], list[Formula]]] = {
@@ -152,6 +238,11 @@ _METHODS: dict[str, Callable[[Explanation, Any, str], list[Formula]]] = {
     "adam": _adam,
     "newton": _newton,
     "damped_newton": _newton,
+    "saddle_free_newton": _saddle_free,
+    "gauss_newton": _gauss_newton,
+    "trust_region": _trust_region,
+    "newton_cg": _newton_cg,
+    "lbfgs": _lbfgs,
 }
 
 # ------------------------------------------------------------------------------------------------- beside, predicted
@@ -167,15 +258,18 @@ def _newton_beside(facts: Explanation) -> Formula:
 
 
 def _gradient_beside(facts: Explanation) -> Formula:
-    over = r"/\lambda_{1}" if facts.spectrum is not None and facts.spectrum.largest > 0 else ""
+    spectrum = facts.spectrum
+    over = ""
+    if spectrum is not None and spectrum.values.any():
+        over = r"/\lambda_{1}" if spectrum.largest >= -spectrum.smallest else r"/|\lambda_{\min}|"
     right = rf"\textcolor{{gradient}}{{|\Delta\theta_g|}}={tex(_norm(facts.gradient_step))}"
     left = rf"\textcolor{{gradient}}{{\Delta\theta_g}}={{-}}\nabla L{over}"
     return Formula("gradient step, not taken", left, right, 5)
 
 
-def _predicted(facts: Explanation) -> Formula:
+def _predicted(facts: Explanation, optimizer: Any) -> Formula:
     left = r"\Delta L\approx g^{\top}\Delta\theta+½\Delta\theta^{\top}H\Delta\theta"
-    if facts.method == "sgd":
+    if facts.method == "sgd" and not _shaped(optimizer):
         left = r"\Delta L\approx{-}\alpha|g|^2+½\alpha^2 g^{\top}Hg"
     bend = facts.predicted - facts.slope
     sign = "-" if bend < 0 else "+"
@@ -205,7 +299,7 @@ def _norm(vector: Any) -> float:
 
 def plain(x: float, digits: int = 3) -> str:
     """A number for a caption."""
-    return f"{x:.{digits}g}".replace("-", "−")
+    return numbers.short(x, digits)
 
 
 def tex(x: float, digits: int = 4) -> str:

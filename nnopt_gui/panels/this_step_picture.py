@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from nnopt.analysis.explain import Explanation, explain
+from nnopt.analysis.taylor import FLAT
 from nnopt.runs.history import History
 from nnopt_gui.panels.this_step_formulas import Formula, formulas
 from nnopt_gui.widgets import numbers
@@ -69,30 +72,41 @@ def rows_of(facts: Explanation, made: bool) -> tuple[Row, ...]:
     change = "Actual change" if made else "Change to come"
     worse = "bad" if facts.rises or not math.isfinite(facts.after) else ""
     rows: list[Row] = [
-        ("Loss", numbers.number(facts.loss, 4), ""),
-        ("Gradient norm", numbers.number(facts.gradient_norm, 4), ""),
+        *_measured(facts.loss, facts.gradient_norm, facts.rows is not None),
         ("Predicted change", numbers.signed(facts.predicted, 3), "bad" if facts.predicted > 0 else ""),
         (change, numbers.signed(facts.actual, 3), worse),
     ]
     spectrum = facts.spectrum
     if spectrum is not None and len(spectrum.values):
         rows.append(("Largest curvature λ", numbers.number(spectrum.largest, 3), ""))
-        stable = numbers.number(spectrum.stable_rate, 3) if spectrum.largest > 0 else "any rate"
+        stable = numbers.number(spectrum.stable_rate, 3) if spectrum.largest > 0 else "–"
         rate = facts.learning_rate
         unstable = facts.method == "sgd" and rate > spectrum.stable_rate
         rows.append(("Stable below 2/λ", stable, "bad" if unstable else ""))
+        smallest = spectrum.smallest
+        zero = abs(smallest) <= FLAT * float(np.abs(spectrum.values).max())
         rows.append(
-            ("Smallest curvature", numbers.number(spectrum.smallest, 3), "model" if spectrum.smallest < 0 else "")
+            ("Smallest curvature", "0" if zero else numbers.number(smallest, 3), "model" * (smallest < 0 and not zero))
         )
     return tuple(rows)
 
 
-def rows_of_log(row: dict[str, float]) -> tuple[Row, ...]:
-    """What the log alone says, while a run plays or a point is dragged."""
-    loss = row["training_loss"] if math.isfinite(row["training_loss"]) else row["loss"]
+def _measured(loss: float, gradient_norm: float, batch: bool) -> tuple[Row, Row]:
+    """Loss and |g|, and of what they are."""
+    names = ("Batch loss", "Batch gradient norm") if batch else ("Loss", "Gradient norm")
+    return (names[0], numbers.number(loss, 4), ""), (names[1], numbers.number(gradient_norm, 4), "")
+
+
+def rows_until_explained(row: dict[str, float], batch: bool, names: Sequence[str]) -> tuple[Row, ...]:
+    """What the log says of a step, in the rows that its explanation will fill. names: of those rows."""
+    known = _measured(row["loss"], row["gradient_norm"], batch)
+    return (*known, *((name, "…", "text3") for name in names[len(known) :]))
+
+
+def rows_of_log(row: dict[str, float], batch: bool = False) -> tuple[Row, ...]:
+    """What the log alone says, while a run plays. batch: whether its loss and gradient are those of a mini-batch."""
     return (
-        ("Loss", numbers.number(loss, 4), ""),
-        ("Gradient norm", numbers.number(row["gradient_norm"], 4), ""),
+        *_measured(row["loss"], row["gradient_norm"], batch),
         ("Learning rate", numbers.short(row["learning_rate"]), ""),
         ("Length of the last step", numbers.number(row["step_norm"], 3), ""),
     )
@@ -106,10 +120,12 @@ def sentence(facts: Explanation, made: bool, roomy: bool) -> str:
     wrong = facts.uphill or facts.rises or not math.isfinite(facts.after) or not facts.taken.any()
     if not wrong and math.isfinite(facts.predicted):
         verb = "changed" if made else "will change"
-        first = (
-            f"The model predicts {numbers.signed(facts.predicted)}, the loss {verb} by {numbers.signed(facts.actual)}."
-        )
-    warning = next((text for text in rest if "uphill" in text), None) or next(iter(rest), "")
+        loss = "loss" if facts.rows is None else "batch loss"
+        predicted, actual = numbers.signed(facts.predicted), numbers.signed(facts.actual)
+        first = f"The model predicts {predicted}, the {loss} {verb} by {actual}."
+    warning = next((text for text in rest if "uphill" in text), None) or next(
+        (text for text in rest if wrong and "2/λ" in text), next(iter(rest), "")
+    )
     first = re.sub(r"(, because .*?): where.*", r"\1.", first)
     warning = re.sub(r", because (.*?): where.*", r": \1.", warning)
     return bold(f"{first} {warning}".strip() if roomy or not first else first)

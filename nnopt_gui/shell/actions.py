@@ -138,18 +138,28 @@ def key_words(key: str) -> str:
     return QKeySequence(key).toString(QKeySequence.SequenceFormat.NativeText)
 
 
-def fill_menu(menu: QMenu, specs: tuple[Spec, ...], actions: dict[str, QAction]) -> None:
-    """One submenu per part of the table."""
-    for name in MENUS:
-        part = menu.addMenu(name)
-        part.setToolTipsVisible(True)
-        for spec in specs:
-            if spec.menu == name:
-                part.addAction(actions[spec.id])
+class MainMenu(QMenu):
+    """The menu of the toolbar: one submenu per part of the table."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.parts = {name: self.addMenu(name) for name in MENUS}
+        for part in self.parts.values():
+            part.setToolTipsVisible(True)
+
+    def add(self, specs: tuple[Spec, ...], actions: dict[str, QAction]) -> None:
+        """More entries, below those that are there already."""
+        for name, part in self.parts.items():
+            wanted = [actions[spec.id] for spec in specs if spec.menu == name]
+            if wanted and not part.isEmpty():
+                part.addSeparator()
+            part.addActions(wanted)
 
 
 _MOVES = {Qt.Key.Key_Left, Qt.Key.Key_Right, Qt.Key.Key_Up, Qt.Key.Key_Down, Qt.Key.Key_Home, Qt.Key.Key_End}
 _MOVES |= {Qt.Key.Key_PageUp, Qt.Key.Key_PageDown}
+#: a closed list is gone through with these alone; the others step through the run
+_UP_AND_DOWN = {Qt.Key.Key_Up, Qt.Key.Key_Down}
 
 
 class KeyKeeper(QObject):
@@ -166,6 +176,8 @@ class KeyKeeper(QObject):
         """Claim an arrow key before it becomes a shortcut."""
         if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and event.key() in _MOVES:
             movable = (QAbstractSlider, QAbstractSpinBox, QComboBox, QAbstractItemView)
+            if isinstance(watched, QComboBox) and event.key() not in _UP_AND_DOWN:
+                return False
             if isinstance(watched, QWidget) and isinstance(watched, movable) and watched.hasFocus():
                 event.accept()
                 return True

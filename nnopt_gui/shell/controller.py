@@ -17,6 +17,7 @@ from nnopt_gui.engine.messages import Edited, Notice, Started, Stopped
 from nnopt_gui.engine.trainer import Trainer
 from nnopt_gui.shell.editing import Editing
 from nnopt_gui.shell.plateau_watch import OWNER, PlateauWatch
+from nnopt_gui.shell.rise_watch import RiseWatch
 from nnopt_gui.shell.share import MOVING, WORKING
 from nnopt_gui.shell.stage import Stage
 from nnopt_gui.shell.transport import Transport
@@ -48,6 +49,7 @@ class Controller(QObject):
         self.stage = Stage(self.model, self.analyst, lambda: self.trainer.snapshot.seconds_per_update)
         self.plateaus = PlateauWatch(self.model, self.analyst)
         self.stage.listeners[OWNER] = self.plateaus.take
+        self.rise = RiseWatch(self.model)
         self.closed = False
         self._timer = QTimer(self)
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
@@ -57,7 +59,12 @@ class Controller(QObject):
         self._after_painting.setSingleShot(True)
         self._after_painting.setInterval(0)
         self._after_painting.timeout.connect(self._painted)
+        self._soon = QTimer(self)  # a frame out of turn, for what the user moves
+        self._soon.setSingleShot(True)
+        self._soon.setInterval(0)
+        self._soon.timeout.connect(self._on_timer)
         self._last_frame = self._frame_began = perf_counter()
+        self.model.cursor_changed.connect(self._hurry)
         self.model.run_changed.connect(self.stage.run_replaced)
 
     # ------------------------------------------------------------------------------------------------ life and death
@@ -75,6 +82,7 @@ class Controller(QObject):
         self.closed = True
         self._timer.stop()
         self._after_painting.stop()
+        self._soon.stop()
         ended = self.analyst.close(timeout)
         return self.trainer.close(timeout) and ended
 
@@ -130,6 +138,11 @@ class Controller(QObject):
 
     # --------------------------------------------------------------------------------------------------- every frame
 
+    def _hurry(self) -> None:
+        """The user moved the cursor or the point: do not wait for the next tick, unless one was just now."""
+        if self._timer.isActive() and not self.model.playing and perf_counter() - self._last_frame > FRAME_MS / 2000:
+            self._soon.start()
+
     def _on_timer(self) -> None:
         now = perf_counter()
         seconds, self._last_frame = now - self._last_frame, now
@@ -144,10 +157,11 @@ class Controller(QObject):
             self._drain()
             self.transport.tick(seconds)
             self.plateaus.frame()
+            self.rise.frame()
             drawn = self.stage.frame(seconds, self._drawing_share())
             self.framed.emit(drawn)
         finally:
-            if drawn:
+            if drawn or (self.model.playing and self._timer.isActive()):  # the timeline moves in any case
                 self._after_painting.start()
             else:
                 self.gate.open()

@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QByteArray, QEvent, QObject, QSize, Qt, Signal
+from PySide6.QtCore import QByteArray, QEvent, QObject, QPoint, QRect, QSize, Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QMainWindow, QWidget
 
 from nnopt_gui.widgets.card import Card, CardDock
@@ -18,6 +19,10 @@ if TYPE_CHECKING:
 SETTINGS_WIDTH = 288
 #: share of the height that each row of panels gets
 ROWS = (5, 5, 3)
+#: height of the window below which the third row gives way
+LOW = 740
+#: a panel that is taken out has this size at least
+FLOATING = QSize(640, 440)
 
 
 class DockArea(QMainWindow):
@@ -40,9 +45,11 @@ class DockArea(QMainWindow):
         self.settings: CardDock | None = None
         self.maximized: CardDock | None = None
         self._before: QByteArray | None = None
-        self._closed: set[str] = set()  # by the user
+        self._closed: set[str] = set()  # by the user, or because the window is low
+        self._given_way: set[str] = set()  # of these: because it is low
         self._experiment: Experiment | None = None
         self._arranged = False
+        self._low = False
 
     # ------------------------------------------------------------------------------------------------------ building
 
@@ -52,7 +59,7 @@ class DockArea(QMainWindow):
             panel.set_number(number)
             dock = CardDock(panel, panel.id, self)
             panel.maximize_requested.connect(lambda dock=dock: self.toggle_maximized(dock))
-            panel.add_action("Float", lambda dock=dock: dock.setFloating(not dock.isFloating()))
+            panel.add_action("Float", lambda dock=dock: self.toggle_floating(dock))
             panel.add_action("Close", dock.close)
             dock.installEventFilter(self)
             self.panels.append(panel)
@@ -67,6 +74,7 @@ class DockArea(QMainWindow):
         self.settings.installEventFilter(self)
         self.settings.topLevelChanged.connect(self._settings_floated)
         self._settings_floated(False)
+        card.add_action("Close", self.toggle_settings)
         self.addDockWidget(Qt.DockWidgetArea.RightDockWidgetArea, self.settings)
 
     def _settings_floated(self, floating: bool) -> None:
@@ -74,9 +82,15 @@ class DockArea(QMainWindow):
             self.settings.setMaximumWidth(16_777_215 if floating else SETTINGS_WIDTH)
 
     def arrange(self) -> None:
-        """Every panel open, in its place, in the size of the first launch."""
+        """Every panel open, in its place, in the size of the first launch.
+
+        In a low window the third row starts closed, so that the others are large enough for the back row.
+        """
         self._forget_maximized()
-        self._closed.clear()
+        self._closed = set()
+        self._low = self.window().height() < LOW
+        self._given_way = self._third_row() if self._low else set()
+        self._closed |= self._given_way
         for dock in self.docks:
             dock.setFloating(False)
             self.removeDockWidget(dock)
@@ -104,6 +118,9 @@ class DockArea(QMainWindow):
                 self.splitDockWidget(left, right, Qt.Orientation.Horizontal)
 
     def _resize(self) -> None:
+        if not self.isVisible():
+            self._arranged = False  # when it is shown
+            return
         rows: dict[int, list[CardDock]] = {}
         for panel, dock in zip(self.panels, self.docks, strict=True):
             if not dock.isHidden():
@@ -118,10 +135,31 @@ class DockArea(QMainWindow):
                 widths = [int(room.width() * 0.47), int(room.width() * 0.53)]
                 self.resizeDocks(docks, widths, Qt.Orientation.Horizontal)
 
+    def _third_row(self) -> set[str]:
+        return {panel.id for panel in self.panels if panel.area[0] > 1}
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """In a window that becomes low the third row gives way to the others, and returns when there is room again."""
+        super().resizeEvent(event)
+        low = self.window().height() < LOW
+        if low != self._low and self.panels and self.isVisible():
+            self._low = low
+            self._make_room()
+
+    def _make_room(self) -> None:
+        if self._low:
+            floating = {dock.objectName() for dock in self.docks if dock.isFloating()}
+            self._given_way = self._third_row() - self._closed - floating
+            self._closed |= self._given_way
+        else:
+            self._closed -= self._given_way
+            self._given_way = set()
+        self._show_supported()
+
     def showEvent(self, event: object) -> None:
         """The first time, give the rows their shares (unless a remembered layout did)."""
         super().showEvent(event)  # type: ignore[arg-type]
-        if not self._arranged:
+        if not self._arranged and self.docks:
             self._arranged = True
             self._resize()
 
@@ -151,6 +189,7 @@ class DockArea(QMainWindow):
         """Remember what the user closes."""
         if event.type() == QEvent.Type.Close and isinstance(watched, CardDock):
             self._closed.add(watched.objectName())
+            self._given_way.discard(watched.objectName())
             if watched is self.maximized:
                 self.restore()
             self.changed.emit()
@@ -169,6 +208,7 @@ class DockArea(QMainWindow):
     def open_panel(self, number: int) -> None:
         """Bring a closed panel back."""
         self._closed.discard(self.panels[number - 1].id)
+        self._given_way.discard(self.panels[number - 1].id)
         self.docks[number - 1].show()
         self.changed.emit()
 
@@ -195,13 +235,50 @@ class DockArea(QMainWindow):
             return
         if not self.is_open(number) or dock.isHidden():
             self.open_panel(number)
-        elif dock.card.isAncestorOf(self.focusWidget() or self) or dock.card.hasFocus():
+        elif not dock.isFloating() and (dock.card.isAncestorOf(self.focusWidget() or self) or dock.card.hasFocus()):
             self.maximize(dock)
             return
+        self._enter(dock)
+        self.changed.emit()
+
+    def _enter(self, dock: CardDock) -> None:
         dock.raise_()
+        if dock.isFloating():
+            dock.activateWindow()
         dock.card.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         dock.card.setFocus(Qt.FocusReason.ShortcutFocusReason)
-        self.changed.emit()
+
+    def reveal(self, number: int) -> None:
+        """Lead the eye to the panel of this key: open it if it is closed, and let its frame shine."""
+        if not self.supported(number):
+            return
+        dock = self.docks[number - 1]
+        if self.maximized is not None and self.maximized is not dock:
+            self.restore()
+        self.open_panel(number)
+        self._enter(dock)
+        dock.glow.shine()
+
+    def toggle_floating(self, dock: CardDock) -> None:
+        """Take a panel out of the window, to its middle and large enough to read, or put it back."""
+        if self.maximized is not None:
+            self.restore()
+        out = not dock.isFloating()
+        dock.setFloating(out)
+        if out:
+            dock.resize(dock.size().expandedTo(FLOATING))
+            window = self.window().frameGeometry()
+            place = QRect(QPoint(0, 0), dock.size())
+            place.moveCenter(window.center())
+            dock.move(place.topLeft())
+            self._enter(dock)
+
+    def _put_back(self) -> None:
+        """Of the panels that floated the last time, those that would cover the window go back into it."""
+        window = self.window().frameGeometry()
+        for dock in self.docks:
+            if dock.isFloating() and dock.frameGeometry().intersects(window):
+                dock.setFloating(False)
 
     def toggle_maximized(self, dock: CardDock) -> None:
         """Maximize, or bring all back."""
@@ -248,7 +325,7 @@ class DockArea(QMainWindow):
 
     def closed_panels(self) -> list[str]:
         """Ids of the panels that the user closed."""
-        return sorted(self._closed)
+        return sorted(self._closed - self._given_way)
 
     def restore_layout(self, state: QByteArray, closed: Iterable[str]) -> bool:
         """A remembered layout; False if it cannot be used."""
@@ -256,5 +333,7 @@ class DockArea(QMainWindow):
             return False
         self._arranged = True
         self._closed = set(closed)
-        self._show_supported()
+        self._put_back()
+        self._low = self.window().height() < LOW
+        self._make_room()
         return True

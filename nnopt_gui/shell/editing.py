@@ -13,13 +13,24 @@ from typing import Any
 import numpy as np
 
 from nnopt.errors import NnoptError
-from nnopt.runs.changes import CHANGEABLE, AddExample, MoveExample, MoveTo, RemoveExample, SetSetting, describe
+from nnopt.runs.changes import (
+    CHANGEABLE,
+    AddExample,
+    Intervention,
+    MoveExample,
+    MoveTo,
+    RemoveExample,
+    SetSetting,
+    describe,
+)
 from nnopt.runs.experiment import Experiment, Recording, set_path
 from nnopt_gui.engine.messages import Edit, Edited, Extend, Load, Notice, Numbered, Start, Started
 from nnopt_gui.engine.trainer import Trainer
 from nnopt_gui.shell.transport import Transport
 from nnopt_gui.state.model import AppModel
 from nnopt_gui.state.undo import Place, Undo
+
+_OF_EXAMPLES = (AddExample, MoveExample, RemoveExample)
 
 
 def is_live(path: str) -> bool:
@@ -40,6 +51,7 @@ class Editing:
         self._last: tuple[Hashable, Numbered, int] | None = None  # of the newest edit: key, what it changed, where
         self._restoring = False
         self._later: list[Callable[[], None]] = []
+        self._budget: int | None = None  # that the user has set for this run
 
     # ------------------------------------------------------------------------------------------------------ new runs
 
@@ -51,6 +63,7 @@ class Editing:
         """A session: its experiment, with what the user did then, computed up to where it was saved."""
         self._drop_waiting()
         self._leave()
+        self._budget = None
         if play is None:
             play = self._model.playing
         self._post(
@@ -58,10 +71,13 @@ class Editing:
         )
 
     def reset(self) -> None:
-        """The same experiment again from step 0, with the settings in force at the cursor."""
-        experiment = self._model.experiment
-        if experiment is not None:
-            self.start(self._with_budget(experiment), "start again")
+        """The same experiment again from step 0, with the settings in force at the cursor and the examples that were
+        added, moved or removed until then."""
+        experiment, run = self._model.experiment, self._model.run
+        if experiment is not None and run is not None:
+            kept = [made.change for made in run.history.interventions if made.step <= self._model.cursor]
+            drawn = tuple(Intervention(0, change) for change in kept if isinstance(change, _OF_EXAMPLES))
+            self.open(Recording(self._with_budget(experiment), drawn), "start again")
 
     def reseed(self, seed: int | None = None) -> None:
         """Another seed (None: any other), from step 0."""
@@ -148,14 +164,13 @@ class Editing:
         place = self.undo_list.place
         if steps > 0 and place is not None and self._model.run is not None:
             self._leave()
+            self._budget = steps
             self._transport.set_limit(steps)
             self.undo_list.push("change of the budget", self._place(place.number, self._model.run), ("set", "steps"))
 
     def _with_budget(self, experiment: Experiment) -> Experiment:
-        run = self._model.run
-        if run is None or self._model.limit == run.experiment.steps:
-            return experiment
-        return set_path(experiment, "steps", self._model.limit)
+        # what play added to it by going on is not asked for again
+        return experiment if self._budget is None else set_path(experiment, "steps", self._budget)
 
     # ----------------------------------------------------------------------------------------------------------- undo
 
@@ -186,6 +201,8 @@ class Editing:
             return
         self._drop_waiting()
         self._last = None
+        self._budget = None
+        self._model.select(None)  # it counts in other examples
         self._transport.forget_replay()
         if place.run is None:
             self._restoring = True
@@ -223,6 +240,7 @@ class Editing:
         self._last = (key, event.before, event.at)
         number, run = event.after.number, event.after.run
         self._model.set_run(number, run)
+        self._select_touched(event.change)
         replaying = self._transport.replaying
         self._transport.forget_replay()
         before = event.before.run.history.experiment_at(event.at)
@@ -230,6 +248,15 @@ class Editing:
         if replaying:
             self._transport.play()
         self._send_next()
+
+    def _select_touched(self, change: Any) -> None:
+        """The example that was added or moved is the chosen one: Delete takes it away."""
+        match change:
+            case AddExample():
+                dataset = self._model.run.problem.dataset if self._model.run is not None else None
+                self._model.select(dataset.n - 1 if dataset is not None else None)
+            case MoveExample(index, _):
+                self._model.select(index)
 
     def refused(self, notice: Notice) -> None:
         """The worker could not do the last change (the notice says why): the settings show again what holds."""

@@ -6,9 +6,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import msgspec
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent
-from PySide6.QtWidgets import QMainWindow, QMenu, QVBoxLayout, QWidget
+from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent
+from PySide6.QtWidgets import QApplication, QMainWindow, QVBoxLayout, QWidget
 
 from nnopt_gui.shell import actions as table
 from nnopt_gui.shell.controller import Controller
@@ -34,14 +34,15 @@ FIRST_SPEED = 60.0
 
 
 class MainWindow(QMainWindow):
-    """Everything the user sees. panels: instances, in the order of their keys (None: all there are).
+    """Everything the user sees. It is made without its panels, so that it can be on the screen before they are loaded:
+    `add_panels` puts them in.
 
     closed: emitted once, when everything has ended.
     """
 
     closed = Signal()
 
-    def __init__(self, controller: Controller, preferences: Preferences, panels: list[Panel] | None = None) -> None:
+    def __init__(self, controller: Controller, preferences: Preferences) -> None:
         super().__init__()
         self.controller = controller
         controller.setParent(self)
@@ -51,21 +52,13 @@ class MainWindow(QMainWindow):
         self.setMinimumSize(*SMALLEST)
         self.session = Session(self)
         self.exporter = Exporter(self)
-        if panels is None:
-            from nnopt_gui.panels import panel_classes
-
-            panels = [panel() for panel in panel_classes()]
-        self.specs = (
-            *table.TABLE,
-            *(table.panel_spec(number, panel.title) for number, panel in enumerate(panels, start=1)),
-        )
+        self.specs = table.TABLE
         self.actions_by_id = table.build(self, self.specs)
-        self.menu = QMenu(self)
-        table.fill_menu(self.menu, self.specs, self.actions_by_id)
+        self.menu = table.MainMenu(self)
+        self.menu.add(self.specs, self.actions_by_id)
         self.toolbar = Toolbar(self.actions_by_id, self.menu, self)
         self.docks = DockArea(self)
-        self.settings_card = SettingsCard(panels)
-        self.docks.add_panels(panels)
+        self.settings_card = SettingsCard()
         self.docks.add_settings(self.settings_card)
         self.timeline = Timeline(self)
         self.status = Status(controller.model, self.timeline)
@@ -78,20 +71,45 @@ class MainWindow(QMainWindow):
         layout.addWidget(self.docks, 1)
         layout.addWidget(self.timeline)
         self.setCentralWidget(page)
-        self.notices = NoticeBar(page, self.timeline)
-        self._connect(panels)
+        assert self.docks.settings is not None
+        self.notices = NoticeBar(page, self.docks.settings, self.toolbar, self.timeline)
+        self._page = page
+        self._connect()
         self._restore()
         page.setFocusPolicy(Qt.FocusPolicy.ClickFocus)  # a click beside the controls leaves the field one was in
         page.setFocus()
 
-    def _connect(self, panels: list[Panel]) -> None:
-        controller, model = self.controller, self.controller.model
+    def _keep_focus(self, _old: QWidget | None, new: QWidget | None) -> None:
+        """What gives the focus back gives it to the page; else Qt would choose the first button."""
+        if new is None and self.isActiveWindow():
+            self._page.setFocus()
+
+    def add_panels(self, panels: list[Panel] | None = None) -> None:
+        """Put the panels in, in the order of their keys (None: all there are), where they were the last time."""
+        if panels is None:
+            from nnopt_gui.panels import panel_classes
+
+            panels = [panel() for panel in panel_classes()]
+        specs = tuple(table.panel_spec(number, panel.title) for number, panel in enumerate(panels, start=1))
+        self.specs = (*self.specs, *specs)
+        self.actions_by_id |= table.build(self, specs)
+        self.menu.add(specs, self.actions_by_id)
         for panel in panels:
-            controller.stage.add(panel)
-            panel.intent.connect(lambda intent, source=panel.id: controller.on_intent(intent, source))
+            self.controller.stage.add(panel)
+            panel.intent.connect(lambda intent, source=panel.id: self.controller.on_intent(intent, source))
             panel.link_activated.connect(self._follow_link)
             panel.add_action("Save picture…", lambda panel=panel: self.exporter.ask_picture(panel))
-        self.settings_card.edited.connect(controller.editing.set)
+        self.settings_card.add_panels(panels)
+        self.docks.add_panels(panels)
+        layout = self.preferences.layout("docks")
+        closed = [name for name in self.preferences.text("closed").split(",") if name]
+        if layout is None or not self.docks.restore_layout(layout, closed):
+            self.docks.arrange()
+        self._show_view_menu()
+
+    def _connect(self) -> None:
+        controller, model = self.controller, self.controller.model
+        self.settings_card.edited.connect(self._set)
         self.settings_card.option_chosen.connect(model.choose)
         self.toolbar.set_examples([(example.title, example.hint) for example in EXAMPLES])
         self.toolbar.example_chosen.connect(lambda index: self.session.start_example(EXAMPLES[index]))
@@ -108,8 +126,12 @@ class MainWindow(QMainWindow):
         model.rejected.connect(self.settings_card.reject)
         controller.framed.connect(self._on_frame)
         self.docks.changed.connect(self._show_view_menu)
-        theme.changed.connect(controller.stage.redraw)
+        app = QApplication.instance()
+        assert isinstance(app, QApplication)
+        app.focusChanged.connect(self._keep_focus)
+        theme.changed.connect(self._redraw)
         self._shown_experiment: Any = None
+        self._shown_run = 0
         self._undo_labels: tuple[str, str] | None = None
         self._show_playing(model.playing)
         self._show_view_menu()
@@ -123,12 +145,19 @@ class MainWindow(QMainWindow):
         action.setText("Pause" if playing else spec.title)
         action.setToolTip(f"Pause ({table.key_words('Space')})" if playing else table.tool_tip(spec))
         self.toolbar.play.set_playing(playing)
+        if playing:
+            self.notices.clear()  # what was said about the run belongs to where it stood
 
     def _show_run(self) -> None:
+        if self._shown_run != self.controller.model.number:
+            self._shown_run = self.controller.model.number
+            self.notices.clear()
         self._shown_experiment = None
+        self.session.run_changed()
         self._show_settings()
 
     def _on_frame(self) -> None:
+        self.session.frame()
         self.status.show()
         self.settings_card.show_choices(self.controller.model.choices)
         self._show_undo()
@@ -159,11 +188,24 @@ class MainWindow(QMainWindow):
         self.settings_card.show_experiment(experiment)
         self.toolbar.show_seed(experiment.seed)
 
+    def _set(self, path: str, value: Any) -> None:
+        """A setting was entered. Data that must be found or made first are asked for, or begin with what is there."""
+        if path == "problem.data":
+            value = self.session.complete(value)
+        if value is None:
+            self._shown_experiment = None
+            self._show_settings()  # what holds is shown again
+        else:
+            self.controller.editing.set(path, value)
+
     def _show_theme(self, mode: str) -> None:
         for name in ("light", "dark", "system"):
             self.actions_by_id[name].setChecked(name == mode)
         if theme.mode() != mode:
             theme.set_mode(mode)  # type: ignore[arg-type]
+
+    def _redraw(self) -> None:
+        self.controller.stage.redraw()
 
     def _show_view_menu(self) -> None:
         for number in range(1, len(self.docks.panels) + 1):
@@ -178,9 +220,21 @@ class MainWindow(QMainWindow):
         if kind == "step":
             self.controller.transport.seek(int(value))
         elif kind == "panel":
-            self.docks.activate(int(value))
+            self._show_panel(int(value))
+
+    def _show_panel(self, number: int) -> None:
+        """Lead the eye to a panel. Panel 5 answers about the newest step, so the cursor goes there, and it waits."""
+        self.controller.transport.stand_at_head()
+        self.docks.reveal(number)
 
     # ------------------------------------------------------------------------------------------------------ the window
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        """Esc in a control that has no use for it: the keys of the window work again."""
+        if event.key() == Qt.Key.Key_Escape:
+            self._page.setFocus()
+        else:
+            super().keyPressEvent(event)
 
     def show_keys(self) -> None:
         """The F1 sheet."""
@@ -199,14 +253,12 @@ class MainWindow(QMainWindow):
     def _restore(self) -> None:
         """Window, docks, theme and speed of the last time."""
         preferences, model = self.preferences, self.controller.model
-        self.resize(1440, 900)
+        # most of a large screen, all of a small one; the frame that the desktop adds needs room too
+        room = self.screen().availableSize() - QSize(16, 48)
+        self.resize((room * 0.9).expandedTo(QSize(1440, 900)).boundedTo(room))
         geometry = preferences.layout("window")
         if geometry is not None:
             self.restoreGeometry(geometry)
-        docks = preferences.layout("docks")
-        if docks is not None:
-            closed = [name for name in preferences.text("closed").split(",") if name]
-            self.docks.restore_layout(docks, closed)
         model.set_theme(preferences.text("theme", "system"))
         self._show_theme(model.theme)
         speed = preferences.number("speed", FIRST_SPEED)
@@ -219,7 +271,8 @@ class MainWindow(QMainWindow):
         preferences.set_layout("docks", self.docks.layout_state())
         preferences.set("closed", ",".join(self.docks.closed_panels()))
         preferences.set("theme", model.theme)
-        preferences.set("speed", model.speed or 0.0)
+        # flat out is for a moment: a lecture that begins with it is over before anything is seen
+        preferences.set("speed", model.speed or FIRST_SPEED)
         preferences.flush()
 
     def closeEvent(self, event: QCloseEvent) -> None:

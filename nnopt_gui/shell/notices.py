@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QObject, QRectF, Qt, QTimer
+from PySide6.QtCore import QEvent, QObject, QPoint, QRectF, Qt, QTimer
 from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import (
     QFrame,
@@ -17,21 +17,24 @@ from PySide6.QtWidgets import (
 
 from nnopt_gui.widgets import icons, theme
 
-#: how long a piece of information stays, in ms; warnings and errors stay until they are closed
+#: how long information and warnings stay, in ms; errors stay until they are closed, or another run takes the place
 STAYS = 6000
-WIDEST = 720
+WARNS = 15_000
+WIDEST = 640
 _ICONS = {"info": ("check", "good"), "warning": ("more", "gradient"), "error": ("cross", "bad")}
 
 
 class NoticeBar(QFrame):
-    """One line over the panels, just above `foot`: icon, text, "Details" where there are any, close. Nothing moves when
-    it comes and goes."""
+    """A small card: icon, text, "Details" where there are any, close. It lies over the lower end of `column` (the
+    settings, which scroll), so that it covers no panel; while that is hidden, over the titles at the top. Nothing moves
+    when it comes and goes."""
 
-    def __init__(self, parent: QWidget, foot: QWidget) -> None:
+    def __init__(self, parent: QWidget, column: QWidget, top: QWidget, foot: QWidget) -> None:
         super().__init__(parent)
         self.setObjectName("notice")
-        self._foot = foot
-        parent.installEventFilter(self)
+        self._column, self._top, self._foot = column, top, foot
+        for watched in (parent, column):
+            watched.installEventFilter(self)
         self.kind = "info"
         self._mark = QLabel(self)
         self._text = QLabel(self)
@@ -50,13 +53,13 @@ class NoticeBar(QFrame):
         self._detail.hide()
         line = QHBoxLayout()
         line.setSpacing(10)
-        line.addWidget(self._mark)
+        line.addWidget(self._mark, 0, Qt.AlignmentFlag.AlignTop)
         line.addWidget(self._text, 1)
-        line.addWidget(self._details)
-        line.addWidget(self._close)
+        line.addWidget(self._close, 0, Qt.AlignmentFlag.AlignTop)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(14, 6, 8, 6)
         layout.addLayout(line)
+        layout.addWidget(self._details, 0, Qt.AlignmentFlag.AlignRight)
         layout.addWidget(self._detail)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -84,8 +87,8 @@ class NoticeBar(QFrame):
         self.show()
         self.raise_()
         self._timer.stop()
-        if kind == "info":
-            self._timer.start(STAYS)
+        if kind != "error":
+            self._timer.start(STAYS if kind == "info" else WARNS)
 
     def clear(self) -> None:
         """Nothing to say any more."""
@@ -98,17 +101,24 @@ class NoticeBar(QFrame):
 
     def _place(self) -> None:
         parent = self.parentWidget()
-        width = min(WIDEST, parent.width() - 32)
+        beside = self._column.isVisible() and not self._column.isWindow()
+        width = self._column.width() - 16 if beside else min(WIDEST, parent.width() - 32)
         layout = self.layout()
         assert layout is not None
         layout.activate()
         height = layout.totalHeightForWidth(width) if layout.hasHeightForWidth() else layout.totalSizeHint().height()
-        bottom = self._foot.mapTo(parent, self._foot.rect().topLeft()).y()
-        self.setGeometry((parent.width() - width) // 2, bottom - height - 12, width, height)
+        if beside:
+            left = self._column.mapTo(parent, QPoint(8, 0)).x()
+            bottom = self._foot.mapTo(parent, QPoint(0, 0)).y()
+            self.setGeometry(left, bottom - height - 16, width, height)
+        else:
+            top = self._top.mapTo(parent, self._top.rect().bottomLeft()).y()
+            self.setGeometry((parent.width() - width) // 2, top + 10, width, height)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Stay in place when the window changes its size."""
-        if event.type() == QEvent.Type.Resize and not self.isHidden():
+        """Stay in place when the window or the settings change."""
+        moved = (QEvent.Type.Resize, QEvent.Type.Move, QEvent.Type.Show, QEvent.Type.Hide)
+        if event.type() in moved and not self.isHidden():
             self._place()
         return super().eventFilter(watched, event)
 

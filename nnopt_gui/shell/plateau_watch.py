@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from time import perf_counter
+from typing import TYPE_CHECKING
 
-from nnopt.analysis.plateaus import Plateau, PlateauDetector
-from nnopt.runs.history import History
 from nnopt_gui.engine.analyst import Analyst, Result
 from nnopt_gui.state.model import AppModel
+
+if TYPE_CHECKING:
+    from nnopt.analysis.plateaus import Plateau, PlateauDetector
+    from nnopt.runs.history import History
 
 OWNER = "plateaus"
 #: seconds between two looks while training runs, and rows that are looked at in one go
@@ -31,7 +34,7 @@ class PlateauWatch:
         self._model = model
         self._analyst = analyst
         self._number = 0
-        self._detector = PlateauDetector()
+        self._detector: list[PlateauDetector] = []  # one, once the first look has made it
         self._looked = 0.0
 
     def frame(self) -> None:
@@ -40,7 +43,7 @@ class PlateauWatch:
         if model.history is None:
             return
         if self._number != model.number:
-            self._number, self._detector, self._looked = model.number, PlateauDetector(), 0.0
+            self._number, self._detector, self._looked = model.number, [], 0.0
         now = perf_counter()
         if not model.playing or now - self._looked >= PAUSE:
             place = (model.number, model.length)
@@ -54,7 +57,12 @@ class PlateauWatch:
             self._model.set_plateaus(result.value)
 
 
-def _look(history: History, detector: PlateauDetector) -> Iterator[tuple[Plateau, ...]]:
+def _look(history: History, made: list[PlateauDetector]) -> Iterator[tuple[Plateau, ...]]:
+    from nnopt.analysis.plateaus import PlateauDetector
+
+    if not made:
+        made.append(PlateauDetector())
+    (detector,) = made
     while True:
         columns = history.columns
         steps, losses = columns["step"], columns["loss"]

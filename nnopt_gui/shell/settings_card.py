@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class SettingsCard(Card):
-    """panels: their choices and options make the section "View".
+    """The choices and options of the panels make its section "View".
 
     Signals: edited(path, value) of the experiment; option_chosen(name, value) of the view.
     """
@@ -29,7 +29,7 @@ class SettingsCard(Card):
     edited = Signal(str, object)
     option_chosen = Signal(str, object)
 
-    def __init__(self, panels: Sequence[Panel], parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__("Settings", parent, readout=False)
         self.form: SettingsForm | None = None
         self.options: dict[str, Row] = {}
@@ -39,7 +39,9 @@ class SettingsCard(Card):
         self._column = QVBoxLayout(self._page)
         self._column.setContentsMargins(0, 0, 4, 0)
         self._column.setSpacing(0)
-        self._column.addWidget(self._view_section(panels))
+        self._view = Section("View", self._page)
+        self._view.hide()
+        self._column.addWidget(self._view)
         hint = QLabel("Changes of the method apply from this step on and are kept in the run.", self._page)
         hint.setWordWrap(True)
         hint.setFont(theme.font(12))
@@ -56,25 +58,34 @@ class SettingsCard(Card):
         layout.setContentsMargins(12, 0, 4, 0)
         layout.addWidget(area)
         self.setMinimumSize(200, 120)
+        self.add_action("Fold all sections", lambda: self.fold(True))
+        self.add_action("Unfold all sections", lambda: self.fold(False))
 
-    def _view_section(self, panels: Sequence[Panel]) -> Section:
-        section = Section("View", self._page)
+    def fold(self, on: bool) -> None:
+        """Close all sections, or open them."""
+        sections = [self._view, *(self.form.sections.values() if self.form is not None else ())]
+        for section in sections:
+            if section.head.open is on:
+                section.head.toggle()
+
+    def add_panels(self, panels: Sequence[Panel]) -> None:
+        """Offer what can be chosen in these panels."""
         for panel in panels:
             for choice in panel.choices:
                 label = choice.label if choice.label and choice.label != "Show" else panel.title
                 # what holds while nothing was chosen is the panel's to say
                 held = partial(panel.choice, choice.name)
-                self._add(section, Field(f"{panel.id}.{choice.name}", label, "choice", options=choice.options), held)
+                self._add(Field(f"{panel.id}.{choice.name}", label, "choice", options=choice.options), held)
             for option in panel.options:
                 held = partial(bool, option.on)
-                self._add(section, Field(f"{panel.id}.{option.name}", option.words, "bool"), held)
+                self._add(Field(f"{panel.id}.{option.name}", option.words, "bool"), held)
+        self._view.setVisible(bool(self.options))
         self.show_choices({})
-        return section
 
-    def _add(self, section: Section, field: Field, held: Callable[[], Any]) -> None:
-        row = Row(field, section.content)
+    def _add(self, field: Field, held: Callable[[], Any]) -> None:
+        row = Row(field, self._view.content)
         row.edited.connect(lambda value: self.option_chosen.emit(field.path, value))
-        section.rows.addWidget(row)
+        self._view.rows.addWidget(row)
         self.options[field.path] = row
         self._held[field.path] = held
 
@@ -101,3 +112,5 @@ class SettingsCard(Card):
             if self._shown.get(name) != value:
                 self._shown[name] = value
                 row.set_value(value)
+                # a panel may have nothing to choose in this experiment
+                row.setVisible(row.field.kind == "bool" or bool(value))

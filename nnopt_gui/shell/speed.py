@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QMouseEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QSlider, QWidget
 
 from nnopt_gui.shell.transport import FASTEST, SLOWEST
@@ -12,6 +13,8 @@ from nnopt_gui.widgets import theme
 
 #: slider positions: 0 .. FLAT - 1 are speeds, FLAT is flat out
 FLAT = 60
+#: half the width of the handle, in pixels
+KNOB = 7
 
 
 def speed_at(position: int) -> float | None:
@@ -33,7 +36,34 @@ def position_of(speed: float | None) -> int:
 
 def in_words(speed: float | None) -> str:
     """ "20 updates/s", "flat out"."""
-    return "flat out" if speed is None else f"{speed:g} step{'' if speed == 1 else 's'}/s"
+    if speed is None:
+        return "flat out"
+    number = f"{speed:,.0f}" if speed >= 1000 else f"{speed:g}"
+    return f"{number} step{'' if speed == 1 else 's'}/s"
+
+
+class JumpSlider(QSlider):
+    """A slider whose handle jumps to the mouse and is dragged on from there; its last pixels are its end."""
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Take the handle, wherever it is."""
+        if event.button() == Qt.MouseButton.LeftButton:
+            self.setSliderDown(True)
+            self._follow(event.position().x())
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Drag it."""
+        if self.isSliderDown():
+            self._follow(event.position().x())
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        """Let it go."""
+        self.setSliderDown(False)
+
+    def _follow(self, x: float) -> None:
+        share = (x - KNOB) / max(self.width() - 2 * KNOB, 1)
+        share = 1.0 if x > self.width() - 2 * KNOB else min(max(share, 0.0), 1.0)
+        self.setValue(round(share * self.maximum()))
 
 
 class SpeedSlider(QWidget):
@@ -43,16 +73,16 @@ class SpeedSlider(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.slider = QSlider(Qt.Orientation.Horizontal, self)
+        self.slider = JumpSlider(Qt.Orientation.Horizontal, self)
         self.slider.setRange(0, FLAT)
         self.slider.setPageStep(10)
-        self.slider.setMinimumWidth(90)
+        self.slider.setMinimumWidth(80)
         self.slider.setMaximumWidth(130)
         self.slider.setAccessibleName("Speed")
         self.words = QLabel(self)
         self.words.setFont(theme.font(13))
-        self.words.setMinimumWidth(self.words.fontMetrics().horizontalAdvance("1000 steps/s") + 4)
-        title = QLabel("Speed", self)
+        self.words.setMinimumWidth(self.words.fontMetrics().horizontalAdvance("1,000 steps/s") + 4)
+        self.title = title = QLabel("Speed", self)
         title.setBuddy(self.slider)
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import traceback
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import msgspec
 
@@ -18,7 +18,9 @@ from nnopt.runs.run import State
 from nnopt_gui.engine.analyst import Analyst, Result
 from nnopt_gui.shell.share import DrawingShare
 from nnopt_gui.state.model import AppModel
-from nnopt_gui.state.view import View
+
+if TYPE_CHECKING:
+    from nnopt_gui.state.view import View
 
 #: seconds of replay that the GUI thread does itself; more goes to the analyst
 DIRECT_SEEK = 0.006
@@ -178,6 +180,8 @@ class Stage:
         history = run.history
         if model.probe is not None:
             state = msgspec.structs.replace(state, theta=model.probe)
+        from nnopt_gui.state.view import View
+
         return View(
             run=model.number,
             experiment=history.experiment_at(model.cursor),

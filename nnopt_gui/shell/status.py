@@ -3,8 +3,9 @@ it."""
 
 from __future__ import annotations
 
-from nnopt.runs.changes import describe
+from nnopt.optimizers.batches import Full
 from nnopt.runs.history import History
+from nnopt_gui.panels.loss_curves_data import intervention_words
 from nnopt_gui.state.model import AppModel
 from nnopt_gui.widgets import numbers
 from nnopt_gui.widgets.timeline import Timeline
@@ -43,11 +44,14 @@ class Status:
         entries = {}
         if not step % history.stride or history.seek_cost(step) <= MOST_REPLAYED:
             row = history.row(step)
-            entries = {"loss": numbers.number(row["loss"], 4), "|g|": numbers.number(row["gradient_norm"], 4)}
+            values = numbers.number(row["loss"], 4), numbers.number(row["gradient_norm"], 4)
         else:
-            entries = {"loss": "…", "|g|": "…"}
+            values = "…", "…"
+        # of some examples only: not the loss that the curves and maps show
+        of = "" if history.experiment_at(step).methods[0].batches == Full() else "batch "
+        entries = {f"{of}loss": values[0], f"{of}|g|": values[1]}
         if history.problem_at(step).examples is not None:
-            epoch = history.stage_at(step).epoch(step)
+            epoch = history.epoch(step)
             entries["epoch"] = numbers.integer(round(epoch)) if epoch == round(epoch) else f"{epoch:,.1f}"
         if model.busy:
             entries[model.busy] = ""
@@ -56,15 +60,8 @@ class Status:
         return entries
 
     def _interventions(self, history: History) -> tuple[tuple[int, str], ...]:
-        """(step, words) of what the user did to the run."""
-        assert self._model.run is not None
-        made = history.interventions
-        place = (self._model.number, len(made))
+        """(step, words) of what the user did to the run, as the loss curves say it."""
+        place = (self._model.number, len(history.interventions))
         if self._words[0] != place:
-            words = []
-            for intervention in made:
-                step = intervention.step
-                before = history.experiment_at(step - 1) if step else self._model.run.recording.experiment
-                words.append((step, describe(intervention.change, before)))
-            self._words = (place, tuple(words))
+            self._words = (place, tuple(intervention_words(history)))
         return self._words[1]

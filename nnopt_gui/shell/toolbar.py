@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QAction, QIntValidator, QPainter, QPaintEvent
+from PySide6.QtGui import QAction, QIntValidator, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
     QComboBox,
@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QLineEdit,
     QMenu,
+    QPushButton,
     QSizePolicy,
     QToolButton,
     QWidget,
@@ -21,8 +22,11 @@ from PySide6.QtWidgets import (
 
 from nnopt_gui.shell.speed import SpeedSlider
 from nnopt_gui.widgets import icons, theme
+from nnopt_gui.widgets.fields import ListBox
 
 HEIGHT = 56
+#: width from which there is room for words beside the controls
+ROOMY = 1120
 
 
 class PlayButton(QAbstractButton):
@@ -104,8 +108,8 @@ class Toolbar(QFrame):
         self._layout.addWidget(self.menu_button)
         self._layout.addSpacing(8)
 
-        self.examples = QComboBox(self)
-        self.examples.setMinimumWidth(170)
+        self.examples = ListBox(self)
+        self.examples.setMinimumWidth(130)
         self.examples.setMaximumWidth(250)
         self.examples.setMinimumContentsLength(12)
         self.examples.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
@@ -136,8 +140,8 @@ class Toolbar(QFrame):
         self.seed.setFixedWidth(64)
         self.seed.setToolTip("Seed of the initial weights, the examples and the batches; Enter starts again with it")
         self.seed.setAccessibleName("Seed")
-        self.seed.returnPressed.connect(self._seed_entered)
         self.seed.editingFinished.connect(self._seed_entered)
+        self.seed.returnPressed.connect(self.seed.clearFocus)  # the keys of the window work again
         label.setBuddy(self.seed)
         self._seed = 0
         self._layout.addWidget(label)
@@ -148,7 +152,16 @@ class Toolbar(QFrame):
         for name in ("undo", "redo"):
             self._button(actions[name])
         self._layout.addSpacing(6)
-        self._button(actions["export_picture"], "Export")
+        self._export = self._worded_button(actions["export_picture"], "Export")
+        self._seed_label = label
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """In a narrow window the words beside the controls go."""
+        super().resizeEvent(event)
+        roomy = self.width() >= ROOMY
+        self.speed.title.setVisible(roomy)
+        self._seed_label.setVisible(roomy)
+        self._export.setText("Export" if roomy else "")
 
     # ------------------------------------------------------------------------------------------------------- contents
 
@@ -181,20 +194,23 @@ class Toolbar(QFrame):
 
     # ------------------------------------------------------------------------------------------------------- building
 
-    def _button(self, action: QAction, words: str = "") -> QToolButton:
+    def _button(self, action: QAction) -> None:
         button = QToolButton(self)
         button.setDefaultAction(action)
         button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         button.setIconSize(QSize(20, 20))
+        button.setFixedSize(36, 36)
         button.setObjectName(f"button_{action.objectName()}")
         button.setAccessibleName(action.text())
-        if words:
-            button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-            button.setText(words)
-            button.setFixedHeight(36)
-            button.setProperty("framed", True)
-        else:
-            button.setFixedSize(36, 36)
+        self._layout.addWidget(button)
+
+    def _worded_button(self, action: QAction, words: str) -> QPushButton:
+        button = QPushButton(action.icon(), words, self)
+        button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        button.setToolTip(action.toolTip())
+        button.setObjectName(f"button_{action.objectName()}")
+        button.clicked.connect(action.trigger)
+        button.setAccessibleName(words)
         self._layout.addWidget(button)
         return button
 

@@ -102,6 +102,12 @@ class Transport:
         if self.replaying:
             self._position = float(model.cursor)
 
+    def stand_at_head(self) -> None:
+        """Pause, and show the newest state."""
+        if self._model.playing:
+            self.pause()
+        self.end()
+
     def home(self) -> None:
         """The first state."""
         self.seek(0)

@@ -100,8 +100,8 @@ class Axis(pg.AxisItem):
 
     def tickStrings(self, values: list[float], scale: float, spacing: float) -> list[str]:
         if self.logMode:
-            return [numbers.log_tick_text(10.0**v) for v in values]
-        return [numbers.tick_text(v * scale, spacing * scale) for v in values]
+            return numbers.log_tick_texts([10.0**v for v in values])
+        return numbers.tick_texts([v * scale for v in values], spacing * scale)
 
 
 class Grid(Overlay):

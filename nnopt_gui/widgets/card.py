@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from PySide6.QtCore import QRectF, QSize, Qt, Signal
+from PySide6.QtCore import QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QAction,
     QIcon,
@@ -33,6 +33,8 @@ HEADER = 40
 READOUT = 32
 PADDING = 12
 RADIUS = 8
+#: how long a card that is led to has its frame in the accent, in ms
+GLOWS = 1600
 
 
 class Header(QWidget):
@@ -283,6 +285,32 @@ class Card(QFrame):
             painter.end()
 
 
+class Glow(QWidget):
+    """A frame in the accent over a card for a moment: the answer to a link is here."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self.hide)
+        self.hide()
+
+    def shine(self) -> None:
+        """Now."""
+        self.setGeometry(self.parentWidget().rect())
+        self.raise_()
+        self.show()
+        self._timer.start(GLOWS)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(theme.pen("accent", width=3))
+        painter.drawRoundedRect(QRectF(self.rect()).adjusted(1.5, 1.5, -1.5, -1.5), RADIUS - 1, RADIUS - 1)
+        painter.end()
+
+
 class CardDock(QDockWidget):
     """A dock that looks like a card: it paints the frame around the card's header (its title bar) and body."""
 
@@ -293,18 +321,26 @@ class CardDock(QDockWidget):
         card.set_framed(False)
         self.setTitleBarWidget(card.header)
         self.setWidget(card)
+        self.glow = Glow(self)
         theme.changed.connect(self.update)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.glow.setGeometry(self.rect())
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
-        paint_card(painter, QRectF(self.rect()), RADIUS if not self.isFloating() else 0)
+        if self.isFloating():  # the desktop draws no frame around it
+            paint_card(painter, QRectF(self.rect()), 0, "text3")
+        else:
+            paint_card(painter, QRectF(self.rect()))
         painter.end()
 
 
-def paint_card(painter: QPainter, rect: QRectF, radius: float = RADIUS) -> None:
+def paint_card(painter: QPainter, rect: QRectF, radius: float = RADIUS, border: str = "border") -> None:
     """Card colour and a 1 px border."""
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-    painter.setPen(QPen(theme.color("border"), 1))
+    painter.setPen(QPen(theme.color(border), 1))
     painter.setBrush(theme.brush("card"))
     inner = rect.adjusted(0.5, 0.5, -0.5, -0.5)
     if radius:

@@ -1,6 +1,7 @@
 """Fields of forms: numbers with a slider, texts, choices. Each keeps the value in force until a valid one is entered.
 
 A field commits on Enter and when the focus leaves it, goes back on Esc, and is marked when what was typed is not valid.
+Enter and a choice from an open list give the focus back, so that the keys of the window (Space, the arrows) work again.
 """
 
 from __future__ import annotations
@@ -175,7 +176,7 @@ class TextField(QLineEdit):
         elif key in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
             self.commit()
             if not self.bad:
-                self.selectAll()
+                self.clearFocus()
         else:
             super().keyPressEvent(event)
 
@@ -361,8 +362,20 @@ class SlimSlider(QSlider):
         event.ignore()
 
 
-class ChoiceField(QComboBox):
-    """A combo of (value, words); picked(value) when the user chooses another one. The wheel scrolls the column."""
+class ListBox(QComboBox):
+    """A combo that gives the focus back when its list closes: whoever chose with the mouse goes on with the keys of the
+    window. Changed by the up and down keys it keeps the focus. The wheel scrolls what it stands in."""
+
+    def hidePopup(self) -> None:
+        super().hidePopup()
+        self.clearFocus()
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        event.ignore()
+
+
+class ChoiceField(ListBox):
+    """A combo of (value, words); picked(value) when the user chooses another one."""
 
     picked = Signal(str)
 
@@ -414,6 +427,3 @@ class ChoiceField(QComboBox):
         )
         painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
         painter.end()
-
-    def wheelEvent(self, event: QWheelEvent) -> None:
-        event.ignore()

@@ -6,6 +6,7 @@ form holds the value in force; an edit is checked against the structs before it 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -76,7 +77,7 @@ class SettingsForm(QWidget):
     # rows
 
     def _sync(self) -> None:
-        wanted = dict(specs.fields_of(self.value))
+        wanted = {field: value for field, value in specs.fields_of(self.value) if not _unused(self.value, field.path)}
         for field in [f for f in self.rows if f not in wanted]:
             row = self.rows.pop(field)
             self._section(field.path).rows.removeWidget(row)
@@ -176,6 +177,12 @@ def _reason(error: NnoptError) -> str:
     message = str(error)
     at = message.find("expected ")
     return message[at:] if at >= 0 else message
+
+
+def _unused(value: msgspec.Struct, path: str) -> bool:
+    """Whether a setting plays no part: a function has no examples that could be taken in batches."""
+    function = getattr(getattr(value, "problem", None), "function", None)
+    return function is not None and bool(re.match(r"methods\[\d+\]\.batches\b", path))
 
 
 def _changes_within_a_run(path: str) -> bool:

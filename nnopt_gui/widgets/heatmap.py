@@ -19,6 +19,9 @@ from nnopt_gui.widgets.overlay import Overlay
 
 Extent = tuple[float, float, float, float]
 
+#: a colour bar's least width, and what lies left of its numbers, px
+_BAR_LEAST, _BAR_TEXT = 68.0, 32.0
+
 
 @lru_cache(maxsize=8)
 def table(name: str) -> npt.NDArray[np.uint8]:
@@ -85,12 +88,14 @@ class Scale:
             return numbers.ticks(self.low, self.high, count)[0]
         if self.offset == 0:
             return numbers.log_ticks(self.low, self.high, count)
+        wanted = max(2, int(count))
         found: list[float] = []
-        for i in range(max(2, int(count))):
-            exact = self.value(i / max(1, int(count) - 1))
-            rounded = float(f"{exact:.1g}")
-            if self.low <= rounded <= self.high and rounded not in found:
-                found.append(rounded)
+        for digits in range(1, 9):
+            rounded = [float(f"{self.value(i / (wanted - 1)):.{digits}g}") for i in range(wanted)]
+            found = list(dict.fromkeys(x for x in rounded if self.low <= x <= self.high))
+            # on a narrow range far from zero one digit says nothing
+            if len(found) >= min(wanted, 3) - 1:
+                break
         return found
 
 
@@ -164,27 +169,64 @@ class _Undefined(Overlay):
 class ColourBar(QGraphicsWidget):
     """A bar of 12 px with a title and round ticks, right of the plot."""
 
+    # Qt asks for them while the item is being made
+    scale: Scale | None = None
+    title = ""
+    _wide = 0.0
+
     def __init__(self, title: str) -> None:
         super().__init__()
         self.title = title
-        self.scale: Scale | None = None
         self.colours = table("viridis")
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Expanding)
-        self.setMinimumWidth(68)
-        self.setMaximumWidth(68)
+        self._fit()
         theme.changed.connect(self.restyle)
 
     def sizeHint(self, which: Qt.SizeHint, constraint: QSizeF = QSizeF()) -> QSizeF:  # noqa: B008 (Qt's signature)
-        return QSizeF(68, 16_777_215 if which == Qt.SizeHint.MaximumSize else 40)
+        return QSizeF(self._wide, 16_777_215 if which == Qt.SizeHint.MaximumSize else 40)
 
     def set(self, scale: Scale, colours: npt.NDArray[np.uint8]) -> None:
         """What the colours mean."""
         if scale != self.scale or colours is not self.colours:
             self.scale, self.colours = scale, colours
+            self._fit()
             self.update()
 
     def restyle(self) -> None:
         self.update()
+
+    def show_bar(self, shown: bool) -> None:
+        """Take room beside the plot, or none."""
+        self.setVisible(shown)
+        self._wide = 0.0
+        self._fit()
+
+    def ticks(self) -> list[tuple[float, str]]:
+        """(value, its text), from the low end to the high one; no two texts are equal."""
+        values = self.scale.ticks(max(self.rect().height() - 30, 0) / 34) if self.scale is not None else []
+        linear = self.scale is not None and not self.scale.log and len(values) > 1
+        texts = numbers.tick_texts(values, values[1] - values[0]) if linear else numbers.log_tick_texts(values)
+        return list(zip(values, texts, strict=True))
+
+    def resizeEvent(self, event: Any) -> None:
+        super().resizeEvent(event)
+        self._fit()
+
+    def _fit(self) -> None:
+        """As wide as its words; a little narrower ones change nothing, so that the plot beside it stands still."""
+        if not self.isVisible():
+            self.setMinimumWidth(0)
+            self.setMaximumWidth(0)
+            return
+        metrics = theme.metrics(12)
+        widest = max((metrics.horizontalAdvance(text) for _, text in self.ticks()), default=0.0)
+        title = theme.metrics(12, theme.MEDIUM).horizontalAdvance(self.title)
+        wanted = max(_BAR_LEAST, 8.0 * math.ceil((max(_BAR_TEXT + widest, 12 + title) + 2) / 8))
+        if wanted > self._wide or wanted < self._wide - 20:
+            self._wide = wanted
+            self.setMinimumWidth(wanted)
+            self.setMaximumWidth(wanted)
+            self.updateGeometry()
 
     def paint(self, painter: QPainter, option: Any, widget: QWidget | None = None) -> None:
         if self.scale is None:
@@ -204,7 +246,7 @@ class ColourBar(QGraphicsWidget):
         painter.setFont(font)
         metrics = theme.metrics(12)
         last = math.inf
-        for value in self.scale.ticks(bar.height() / 34):
+        for value, words in self.ticks():
             y = bar.bottom() - float(self.scale.position(value)) * bar.height()
             if not bar.top() - 1 <= y <= bar.bottom() + 1 or last - y < metrics.height():
                 continue
@@ -212,7 +254,6 @@ class ColourBar(QGraphicsWidget):
             painter.setPen(theme.pen("axis"))
             painter.drawLine(QLineF(bar.right(), round(y), bar.right() + 4, round(y)))
             painter.setPen(theme.color("text2"))
-            words = numbers.log_tick_text(value) if value > 0 else numbers.short(value)
             painter.drawText(QPointF(bar.right() + 8, y + metrics.ascent() / 2 - 1), words)
 
 

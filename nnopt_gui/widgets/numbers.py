@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 MINUS = "−"
 TIMES = "×"
@@ -88,7 +88,38 @@ def ticks(low: float, high: float, count: float) -> tuple[list[float], float]:
         return [], step
     # rounded, so that 7 * 0.2 is 1.4
     digits = max(0, 2 - math.floor(math.log10(step)))
-    return [round(i * step, min(digits, 300)) for i in range(first, last + 1)], step
+    found = [round(i * step, min(digits, 300)) for i in range(first, last + 1)]
+    # where the step is below the rounding of the numbers themselves, neighbours fall together
+    return list(dict.fromkeys(found)), step
+
+
+def apart(a: float, b: float, digits: int = 3) -> tuple[str, str]:
+    """Two numbers, as `number`, with so many digits that their texts differ, if the numbers do: 0.6910, 0.6914."""
+    first, second = number(a, digits), number(b, digits)
+    while first == second and a != b and digits < 16:
+        digits += 1
+        first, second = number(a, digits), number(b, digits)
+    return first, second
+
+
+def tick_texts(values: Sequence[float], step: float) -> list[str]:
+    """The numbers of an axis' ticks: just the decimals that the step needs, and never two equal texts."""
+    return _distinct(lambda extra: [tick_text(x, step / 10.0**extra) for x in values])
+
+
+def log_tick_texts(values: Sequence[float]) -> list[str]:
+    """The numbers of ticks on a logarithmic scale, as `log_tick_text`, and never two equal texts."""
+    return _distinct(lambda extra: [log_tick_text(x, 3 + extra) if x > 0 else short(x, 3 + extra) for x in values])
+
+
+def _distinct(texts: Callable[[int], list[str]]) -> list[str]:
+    """The first of texts(0), texts(1), ... without two equal ones."""
+    found = texts(0)
+    for extra in range(1, 14):
+        if len(set(found)) == len(found):
+            break
+        found = texts(extra)
+    return found
 
 
 def tick_text(x: float, step: float) -> str:
@@ -96,7 +127,7 @@ def tick_text(x: float, step: float) -> str:
     if abs(x) < step * 1e-6:
         x = 0.0
     if step < 1e-5 or step >= 1e6:
-        return short(x, max(1, round(math.log10(max(abs(x), step) / step)) + 1)) if x else "0"
+        return short(x, max(1, _decade(x) - _decade(step) + 1)) if x else "0"
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
     return minus(f"{x:,.{decimals}f}")
 
@@ -125,10 +156,19 @@ def log_ticks(low: float, high: float, count: float) -> list[float]:
     return [x for x in found if low * (1 - 1e-9) <= x <= high * (1 + 1e-9)]
 
 
-def log_tick_text(x: float) -> str:
+def _decade(x: float) -> int:
+    """The power of ten of a number's first digit."""
+    return math.floor(math.log10(abs(x)) + 1e-9)
+
+
+def log_tick_text(x: float, digits: int = 3) -> str:
     """0.02, 1, 500; decades beyond 0.001 and 10,000 as powers: 10⁻⁴."""
     if 0.000999 < x < 99_999:
-        return short(x, 3)
+        return short(x, digits)
     exponent = math.floor(math.log10(x) + 1e-9)
     factor = x / 10.0**exponent
-    return power_of_ten(exponent) if abs(factor - 1) < 1e-6 else f"{short(factor, 2)}{TIMES}{power_of_ten(exponent)}"
+    return (
+        power_of_ten(exponent)
+        if abs(factor - 1) < 1e-6
+        else f"{short(factor, digits - 1)}{TIMES}{power_of_ten(exponent)}"
+    )

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from PySide6.QtCore import QPointF, Qt
+from PySide6.QtCore import QObject, QPointF, Qt
 from PySide6.QtGui import QPainter, QPen, QPolygonF
 from PySide6.QtWidgets import QWidget
 
@@ -16,14 +16,16 @@ from nnopt_gui.widgets.overlay import Overlay
 _SIZES = {"o": 8.0, "t1": 10.0, "s": 8.0, "d": 10.0, "t": 10.0, "p": 9.0, "h": 9.0, "star": 11.0}
 
 
-class ClassPoints:
+class ClassPoints(QObject):
     """Examples in a plot: colour and shape by class, filled for training and outlined for validation, a ring around
     those that are misclassified and a thicker one in the accent around the selected one.
 
-    At most `most` of a data set are drawn (every k-th), and `drawn` says how many.
+    At most `most` of a data set are drawn (every k-th), and `drawn` says how many. A child of the plot: it hears of
+    themes only while that exists.
     """
 
     def __init__(self, plot: Any, most: int = 6000) -> None:
+        super().__init__(plot)
         self.plot = plot
         self.most = most
         self.drawn = 0

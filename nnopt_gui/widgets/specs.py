@@ -73,7 +73,9 @@ class Field:
     def expected(self) -> str:
         """What must be typed, in words."""
         if self.kind == "numbers":
-            return "whole numbers such as 8, 4" if self.integer else "numbers such as 0.5, 1"
+            low, high = _bound(self.low), _bound(self.high) if self.high < 1e9 else ""
+            ranged = f" from {low} to {high}," if low and high and not (self.open_low or self.open_high) else ""
+            return f"whole numbers{ranged} such as 8, 4" if self.integer else f"numbers{ranged} such as 0.5, 1"
         what = "a whole number" if self.integer else "a number"
         low, high = _bound(self.low), _bound(self.high) if self.high < 1e9 else ""
         if low and high:

@@ -82,6 +82,15 @@ class Theme:
         return self.accent
 
     @property
+    def trust(self) -> str:
+        """The edge of where the quadratic model holds."""
+        return self.model
+
+    @property
+    def map_trust(self) -> str:
+        return self.map_model
+
+    @property
     def point(self) -> str:
         return self.accent
 
@@ -224,6 +233,7 @@ _STROKES: Final[dict[str, tuple[float, tuple[float, ...]]]] = {
     "gradient": (3.0, ()),
     "newton": (2.4, ()),
     "model": (2.0, (5, 3)),
+    "trust": (1.8, (1, 2)),
     "tangent": (1.5, ()),
     "trail": (1.2, ()),
     "this_step": (2.0, ()),

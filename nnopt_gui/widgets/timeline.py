@@ -43,6 +43,7 @@ class Timeline(QWidget):
         self.plateaus: tuple[Any, ...] = ()
         self.interventions: tuple[tuple[int, str], ...] = ()
         self.status: dict[str, str] = {}
+        self._told = False  # about a run
         self._dragging = False
         self._hovered = False
         self._widths: dict[str, float] = {}
@@ -84,8 +85,9 @@ class Timeline(QWidget):
             dict(status or {}),
         )
         old = (self.length, self.budget, self.cursor, self.plateaus, self.interventions, self.status)
-        if new == old:
+        if new == old and self._told:
             return
+        self._told = True
         if new[1] != self.budget:
             self._widths.clear()
         if new[1] != self.budget or new[3:5] != (self.plateaus, self.interventions):
@@ -229,6 +231,8 @@ class Timeline(QWidget):
     # the status at the right end: label and value pairs whose places do not move while numbers run
 
     def _measure_status(self) -> None:
+        if not self._told:
+            return
         step = f"{numbers.integer(self.cursor)} / {numbers.integer(self.budget)}"
         entries = [
             (label, value, self._entry_width(label, value)) for label, value in [("step", step), *self.status.items()]

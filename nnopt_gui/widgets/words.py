@@ -59,12 +59,13 @@ _LABELS = {
     "validation": "Validation",
 }
 
-#: sections of the experiment's form: (title, roots of the paths in it), longest root wins
+#: sections of the experiment's form: (title, roots of the paths in it), longest root wins; what is changed while a run
+#: goes on stands first, where it is seen without scrolling
 EXPERIMENT_SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("Method", ("methods",)),
     ("Problem", ("problem",)),
     ("Data", ("problem.data", "problem.validation")),
     ("Network", ("problem.network", "problem.loss", "problem.l2", "problem.l1")),
-    ("Method", ("methods",)),
     ("Run", ("seed", "steps", "measure", "stop")),
 )
 
@@ -83,7 +84,8 @@ def name_words(name: str, cls: type | None = None) -> str:
 def label_words(field: str, label: str | None) -> str:
     """The label of a field: its own (with a capital), or its name with spaces."""
     words = _LABELS.get(field) or label or field.replace("_", " ")
-    return words if words.split(" ")[0] in ("β₁", "β₂") else words[:1].upper() + words[1:]
+    # Greek letters are symbols: a capital one would be another
+    return words[:1].upper() + words[1:] if words[:1].isascii() else words
 
 
 def text_choices(cls: type, field: str) -> tuple[tuple[str, str], ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from time import perf_counter
+from time import process_time
 
 import numpy as np
 from hypothesis import strategies as st
@@ -87,13 +87,13 @@ texts = st.one_of(grown, _typed, _spoilt, _repeated, st.text(max_size=60))
 
 def holds(text: str) -> bool:
     """Check everything that must be true of any text; whether it is a formula."""
-    start = perf_counter()
+    start = process_time()
     refusal = None
     try:
         f = functions.formula(text)
     except FormulaError as error:
         refusal = error
-    assert perf_counter() - start < 2
+    assert process_time() - start < 2
     if refusal is not None:
         assert 0 <= refusal.position <= len(text)
         assert refusal.text == text
@@ -113,5 +113,5 @@ def holds(text: str) -> bool:
     assert several.shape == (2,)
     assert math.isclose(several[0], value, rel_tol=1e-6, abs_tol=1e-6 * (1 + abs(value))) or not math.isfinite(value)
     assert "*" not in f.formula_text
-    assert perf_counter() - start < 4
+    assert process_time() - start < 4
     return True

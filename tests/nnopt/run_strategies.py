@@ -47,13 +47,15 @@ all_batches = st.one_of(
     st.just(batches.Single()),
 )
 
+first_order = {"clip": st.sampled_from([0.0, 0.05, 1.0]), "weight_decay": st.sampled_from([0.0, 0.01])}
+
 all_optimizers = st.one_of(
-    st.builds(optimizers.SGD, lr=rates),
-    st.builds(optimizers.Momentum, lr=rates, beta=shares),
-    st.builds(optimizers.Nesterov, lr=rates, beta=shares),
-    st.builds(optimizers.Adagrad, lr=rates),
-    st.builds(optimizers.RMSprop, lr=rates, rho=shares),
-    st.builds(optimizers.Adam, lr=rates, beta1=shares, beta2=shares),
+    st.builds(optimizers.SGD, lr=rates, **first_order),
+    st.builds(optimizers.Momentum, lr=rates, beta=shares, **first_order),
+    st.builds(optimizers.Nesterov, lr=rates, beta=shares, **first_order),
+    st.builds(optimizers.Adagrad, lr=rates, **first_order),
+    st.builds(optimizers.RMSprop, lr=rates, rho=shares, **first_order),
+    st.builds(optimizers.Adam, lr=rates, beta1=shares, beta2=shares, decoupled=st.booleans(), **first_order),
     st.builds(optimizers.Newton, lr=st.floats(0.1, 1)),
     st.builds(optimizers.DampedNewton, lr=st.floats(0.1, 1), damping=st.floats(0, 10)),
 )
@@ -97,6 +99,7 @@ def changes(size: int) -> st.SearchStrategy:
     """Changes for a run of `size` parameters; some of them are not valid for some experiments."""
     return st.one_of(
         st.builds(SetSetting, st.just("methods[0].optimizer.lr"), rates),
+        st.builds(SetSetting, st.just("methods[0].optimizer.damping"), st.sampled_from([1e-3, 0.1, 10.0])),
         st.builds(SetSetting, st.just("methods[0].optimizer"), all_optimizers),
         st.builds(SetSetting, st.just("methods[0].schedule"), all_schedules),
         st.builds(SetSetting, st.just("methods[0].batches"), all_batches),

@@ -95,5 +95,5 @@ def test_batches_may_be_asked_for_on_several_threads():
 
 
 def test_a_batch_needs_at_least_one_example():
-    with pytest.raises(SettingsError, match="expected a number >= 1, got 0"):
+    with pytest.raises(SettingsError, match="expected a number >= 1 and <= 1000000, got 0"):
         Mini(size=0)

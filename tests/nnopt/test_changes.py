@@ -258,3 +258,49 @@ def test_changes_are_described_in_words(change, words):
 def test_with_several_methods_the_words_say_which():
     experiment = set_path(momentum_experiment(), "methods", [{"optimizer": "sgd"}, {"optimizer": "sgd"}])
     assert describe(SetSetting("methods[1].optimizer.lr", 2.0), experiment) == "method 2: learning rate 0.1 → 2"
+
+
+def test_of_a_drag_at_one_step_only_its_end_is_recorded():
+    run = Run(momentum_experiment())
+    run.advance(3)
+    for k in range(20):
+        run.intervene(SetSetting("methods[0].optimizer.lr", 0.1 + k / 100))
+    for k in range(20):
+        run.intervene(MoveTo((k / 100,) * run.problem.size))
+    run.intervene(SetSetting("problem.l2", 0.02))
+    for k in range(20):
+        run.intervene(MoveExample(4, (k / 10, 0.5)))
+    for k in range(5):
+        run.intervene(MoveExample(k % 2, (k / 10, 0.5)))
+    run.advance(3)
+    kinds = [type(done.change).__name__ for done in run.history.interventions]
+    assert kinds == ["SetSetting", "MoveTo", "SetSetting", *["MoveExample"] * 6]
+    again = Run.replay(run.recording)
+    assert again.state.same_bits(run.state)
+    assert again.problem.dataset.X.tobytes() == run.problem.dataset.X.tobytes()
+
+
+def test_changes_on_which_a_methods_memory_depends_are_all_recorded():
+    run = Run(momentum_experiment())
+    run.advance(3)
+    for name in ("adam", "momentum"):
+        run.intervene(SetSetting("methods[0].optimizer", name))
+    assert len(run.history.interventions) == 2
+    assert not run.state.slots.velocity.any()
+    assert Run.replay(run.recording).state.same_bits(run.state)
+
+
+@pytest.mark.parametrize(("name", "field", "slot"), [
+    ("damped_newton", "damping", "damping"), ("gauss_newton", "damping", "damping"),
+    ("newton_cg", "damping", "damping"), ("trust_region", "radius", "radius"),
+])  # fmt: skip
+def test_the_start_of_a_damping_or_radius_that_is_changed_on_the_way_begins_anew(name, field, slot):
+    run = Run(set_path(momentum_experiment(), "methods[0].optimizer", name))
+    run.advance(3)
+    adapted = getattr(run.state.slots, slot)
+    run.intervene(SetSetting("methods[0].optimizer.lr", 0.5))
+    assert getattr(run.state.slots, slot) == adapted
+    run.intervene(SetSetting(f"methods[0].optimizer.{field}", 7.5))
+    assert getattr(run.state.slots, slot) == 7.5
+    run.advance(2)
+    assert Run.replay(run.recording).state.same_bits(run.state)

@@ -424,3 +424,37 @@ def test_whatever_a_file_holds_it_is_read_or_refused_in_words(content):
             assert data.n > 0
             assert np.isfinite(data.X).all()
         assert refusal.startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize("path", ["~nosuchuser/x.csv", "a\0b.csv", "x" * 5000 + ".csv"])
+def test_a_path_that_cannot_be_one_is_a_data_error(path):
+    with pytest.raises(DataError):
+        Csv(path=path).make(0)
+    with pytest.raises(DataError):
+        read_csv(path)
+
+
+def test_texts_with_underscores_are_texts(tmp_path):
+    path = tmp_path / "months.csv"
+    path.write_text("month,a,y\n" + "".join(f"2020_{i % 12 + 1:02d},{i},{i % 2}\n" for i in range(36)))
+    assert "month=2020_03" in read_csv(path).features
+    path.write_text("a,b,y\n" + "".join(f"{i},{i * i % 7},{i % 2}\n" for i in range(36)) + "1_000,3,1\n")
+    with pytest.raises(DataError, match=r"line 38, column 1 .* got '1_000'"):
+        read_csv(path)
+
+
+def test_a_constant_column_that_is_asked_for_is_zero_and_not_the_rounding_of_its_mean(tmp_path):
+    path = tmp_path / "constant.csv"
+    path.write_text("a,b,y\n" + "".join(f"0.1,{i},{i % 2}\n" for i in range(1000)))
+    data = read_csv(path, "y", ("a", "b"))
+    assert np.abs(data.X[:, 0]).max() < 1e-15
+    assert data.scale[0] == 1.0
+    assert any("'a' hardly changes" in note for note in data.notes)
+    path.write_text("b,y\n" + "".join(f"{i},0.1\n" for i in range(1000)))
+    assert np.abs(read_csv(path, task="regression").y).max() < 1e-15
+
+
+@pytest.mark.parametrize("wrong", [{"task": "foo"}, {"delimiter": "ab"}, {"missing": "x"}, {"header": "maybe"}])
+def test_a_word_that_is_not_among_the_choices_is_refused(wrong):
+    with pytest.raises(SettingsError, match=next(iter(wrong))):
+        read_csv("never-read.csv", **wrong)

@@ -1,8 +1,11 @@
 """Curvature: eigenpairs, their signs, and what they make of gradient and Newton steps."""
 
+import doctest
+
 import numpy as np
 import pytest
 
+from nnopt.analysis import curvature
 from nnopt.analysis.curvature import (
     extreme_spectrum,
     hessian_of,
@@ -62,6 +65,43 @@ def test_signs_of_curvature_have_names(curvatures, inertia, kind):
     found = spectrum(np.diag(np.array(curvatures, dtype=float)))
     assert found.inertia == inertia
     assert found.kind == kind
+
+
+@pytest.mark.parametrize(
+    ("curvatures", "verdict"),
+    [
+        ([4, 2, 1], "positive definite: all 3 curvatures are positive, condition number 4, a bowl"),
+        ([4], "positive definite: the curvature is positive, condition number 1, a bowl"),
+        ([4, 2, 0], "positive semidefinite: 1 of 3 curvatures is zero, a valley"),
+        ([4, 0, -1, -1], "indefinite: 2 of 4 curvatures are negative, a saddle"),
+        ([-1, -2], "negative definite: both curvatures are negative, a dome"),
+        ([0, -2], "negative semidefinite: 1 of 2 curvatures is zero, a dome"),
+        ([0, 0], "zero: both curvatures are zero, a plain"),
+        ([np.nan, 1], "unknown: the Hessian is not finite"),
+    ],
+)
+def test_the_verdict_says_what_the_matrix_is_and_why(curvatures, verdict):
+    assert spectrum(np.diag(np.array(curvatures, dtype=float))).verdict == verdict
+
+
+def test_the_verdict_on_the_ends_of_a_spectrum_says_that_there_is_more():
+    found = extreme_spectrum(Bowl(np.linspace(-1, 3, 1000)), np.zeros(1000), 3)
+    assert found.verdict == "indefinite: 3 of 6 known curvatures are negative, a saddle"
+
+
+def test_what_counts_as_zero_can_be_chosen():
+    found = spectrum(np.diag([1.0, 1e-6, -1e-9]))
+    assert found.inertia == (2, 0, 1)
+    assert found.inertia_within(1e-8) == (2, 1, 0)
+    assert found.inertia_within(1e-5) == (1, 2, 0)
+
+
+def test_the_inertia_of_a_network_s_hessian_is_sylvester_s():
+    objective = network_objective((2, 5, 1))
+    theta = objective.network.initial(4)
+    hessian = objective.hessian(theta)
+    turned = np.random.default_rng(0).standard_normal(hessian.shape)
+    assert spectrum(hessian).inertia == spectrum(turned.T @ hessian @ turned).inertia
 
 
 def test_steps_along_eigenvectors_add_up_to_the_steps():
@@ -143,3 +183,7 @@ def test_a_hessian_that_is_not_finite_has_no_curvatures():
     assert np.isnan(spectrum(np.full((2, 2), np.nan)).values).all()
     with pytest.raises(ShapeError, match=r"\(P, P\)"):
         spectrum(np.zeros((2, 3)))
+
+
+def test_the_examples_in_the_docstrings_run():
+    assert doctest.testmod(curvature).failed == 0

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from typing import get_args
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,10 +17,11 @@ from nnopt.errors import NnoptError, SettingsError, SpecError
 from nnopt.objectives import datasets, functions
 from nnopt.objectives.activations import ACTIVATIONS
 from nnopt.objectives.losses import LOSSES
-from nnopt.optimizers import schedules
+from nnopt.optimizers import batches, schedules
 from nnopt.runs import experiment as spec
 from nnopt.runs.changes import Intervention
 from nnopt.runs.experiment import (
+    Architecture,
     Experiment,
     FunctionProblem,
     Method,
@@ -33,6 +36,7 @@ from nnopt.runs.experiment import (
     save_recording,
     set_path,
 )
+from nnopt.runs.problem import build
 from nnopt.runs.run import Run
 
 
@@ -55,7 +59,9 @@ def test_a_file_says_what_it_is(tmp_path):
     document = json.loads((tmp_path / "e.json").read_text())
     assert document["format"] == "nnopt-experiment"
     assert document["version"] == 1
-    assert document["methods"][0]["optimizer"] == {"name": "momentum", "lr": 0.1, "beta": 0.9}
+    assert document["methods"][0]["optimizer"] == {
+        "name": "momentum", "lr": 0.1, "beta": 0.9, "weight_decay": 0.0, "clip": 0.0,
+    }  # fmt: skip
     assert load_recording(tmp_path / "e.json") == Recording(momentum_experiment())
 
 
@@ -298,3 +304,53 @@ def test_a_loss_that_does_not_fit_the_data_is_refused_when_the_run_is_made():
         experiment = Experiment(NetworkProblem(datasets.get(data), loss=loss))
         with pytest.raises(NnoptError):
             Run(experiment)
+
+
+@pytest.mark.parametrize("path", ["~nosuchuser/x.csv", "a\0b.csv", "x" * 5000 + ".csv"])
+def test_a_data_path_that_cannot_be_one_is_an_error_in_words(tmp_path, path):
+    file = tmp_path / "odd.json"
+    save(set_path(default_experiment(), "problem.data", {"name": "csv", "path": path}), file)
+    with pytest.raises(NnoptError):
+        build(load(file))
+
+
+def test_saving_through_a_link_writes_the_file_it_points_to(tmp_path):
+    real, link = tmp_path / "real.json", tmp_path / "link.json"
+    real.write_text("old")
+    link.symlink_to(real)
+    save(default_experiment(), link)
+    assert link.is_symlink()
+    assert load(real) == default_experiment()
+
+
+def test_a_folder_and_what_is_no_file_are_not_replaced(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for target, words in ((tmp_path, "it is a folder"), (pipe, "not a regular file"), ("a\0b.json", "null")):
+        with pytest.raises(SpecError, match=f"cannot be written: .*{words}"):
+            save(default_experiment(), target)
+    assert pipe.is_fifo()
+    assert list(tmp_path.iterdir()) == [pipe]
+
+
+@pytest.mark.parametrize(("make", "words"), [
+    (lambda: Architecture(5), "Architecture.hidden: expected a list, got 5"),
+    (lambda: Architecture((0,)), r"Architecture.hidden\[0\]: expected an? .*>= 1, got 0"),
+    (lambda: Architecture((2.5,)), r"Architecture.hidden\[0\]: expected a whole number, got 2.5"),
+    (lambda: Architecture(("a",)), r"Architecture.hidden\[0\]: expected a whole number"),
+    (lambda: Architecture((10**9,)), r"Architecture.hidden\[0\]: .*<= 10000"),
+    (lambda: Experiment(NetworkProblem(datasets.get("circle")), Method()), "Experiment.methods: expected a list"),
+    (lambda: FunctionProblem(functions.get("rosenbrock"), start=3), "FunctionProblem.start: expected a list, got 3"),
+    (lambda: FunctionProblem(functions.get("rosenbrock"), start=("a", 1)), r"FunctionProblem.start\[0\]: expected a n"),
+    (lambda: optimizers.SGD(lr=10**400), "SGD.lr: expected a number > 0"),
+    (lambda: Experiment(NetworkProblem(datasets.get("circle")), steps=10**250), "Experiment.steps: .* < 2"),
+    (lambda: batches.Mini(size=10**12), "Mini.size: expected a number >= 1 and <= 1e"),
+])  # fmt: skip
+def test_structs_made_from_python_are_checked_like_those_from_json(make, words):
+    with pytest.raises(SettingsError, match=words):
+        make()
+
+
+def test_lists_and_arrays_are_taken_for_tuples():
+    assert Architecture([3, 2]).hidden == Architecture(np.array([3, 2])).hidden == (3, 2)
+    assert FunctionProblem(functions.get("rosenbrock"), start=np.array([1, 2])).start == (1.0, 2.0)

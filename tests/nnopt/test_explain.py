@@ -120,7 +120,8 @@ def test_a_rate_above_the_stable_one_is_named():
     assert facts.rises
     assert not facts.uphill
     assert "goes too far" in facts.sentences[0]
-    assert number(facts.stable_rate) in facts.sentences[0]
+    said = [sentence for sentence in facts.sentences if number(facts.stable_rate) in sentence]
+    assert said == ["The rate 1 is above 2/λ = 0.2, the limit of plain gradient descent."]
 
 
 def test_the_newton_step_of_a_gradient_run_is_compared_and_its_uphill_said():
@@ -191,3 +192,45 @@ def test_two_numbers_are_written_so_that_they_differ():
     assert apart(0.69314, 0.69313) == ("0.69314", "0.69313")
     assert apart(1.0, 1.0) == ("1", "1")
     assert number(-0.5) == "−0.5"
+
+
+@pytest.mark.parametrize("name", nnopt.functions.names())
+def test_the_last_state_of_a_diverged_run_is_explained_without_warnings(name):
+    # pytest makes errors of warnings
+    try:
+        function = nnopt.functions.get(name)
+    except nnopt.errors.NnoptError:
+        pytest.skip("it needs settings")
+    for lr in (0.1, 1e6):
+        history = nnopt.minimize(function, nnopt.optimizers.SGD(lr=lr), steps=200)
+        told = explain(history, history.length - 1)
+        assert told.gradient_norm >= 0 or np.isnan(told.gradient_norm)
+        assert told.newton_uphill in (True, False)
+        assert len(told.along) == 3
+
+
+def test_where_all_curvatures_are_negative_the_gradient_step_has_the_rate_one_over_the_largest_in_size():
+    facts = explain(run_on("himmelblau", method("newton"), [-0.27, -0.92]), 0)
+    assert facts.spectrum.largest < 0
+    assert facts.rate == pytest.approx(1 / np.abs(facts.spectrum.values).max())
+
+
+def test_a_rate_below_the_limit_does_not_reassure_where_the_loss_rises():
+    history = run_on("rosenbrock", method("sgd", lr=0.0012), [-0.5, 1.9])
+    for step in range(history.length):
+        facts = explain(history, step)
+        said = next(sentence for sentence in facts.sentences if "2/λ" in sentence)
+        if facts.rises and facts.learning_rate < facts.stable_rate:
+            assert said.endswith("but the quadratic does not hold this far.")
+        else:
+            assert "does not hold" not in said
+
+
+def test_nothing_is_said_twice():
+    facts = explain(run_on("quadratic", method("sgd", lr=1.0), steps=3), 1)
+    assert sum("2/λ" in sentence for sentence in facts.sentences) == 1
+
+
+def test_the_board_writes_powers_as_the_rest_of_the_window():
+    assert number(2.105e11) == "2.105e11"
+    assert number(9.3271e-9) == "9.327e−9"

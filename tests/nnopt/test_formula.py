@@ -3,7 +3,7 @@
 import doctest
 import math
 import pickle
-from time import perf_counter
+from time import process_time
 
 import numpy as np
 import pytest
@@ -209,12 +209,12 @@ def test_kinks_have_the_mean_slope_of_both_sides():
 )
 def test_the_longest_formulas_are_differentiated_within_moments(text):
     assert len(text) <= 1000
-    start = perf_counter()
+    start = process_time()
     formula = Formula(text, None)
     formula.value_and_gradient_of_arrays(*[np.full(3, 0.5)] * len(formula.variables))
     with np.errstate(all="ignore"):
         formula.hessian_of_arrays(*[np.full(3, 0.5)] * len(formula.variables))
-    assert perf_counter() - start < 5
+    assert process_time() - start < 5
     assert len(formula.graph[0].parts) < 100_000
 
 

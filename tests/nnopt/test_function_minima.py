@@ -108,25 +108,6 @@ def test_rosenbrock_has_no_other_minimum_up_to_seven_parameters(n):
         assert end is None or np.abs(listed - end).max(axis=1).min() < 1e-5
 
 
-def test_newton_on_rosenbrock_gives_the_reference_sequence():
-    function = functions.get("rosenbrock")
-    theta, values = function.start, []
-    for _ in range(6):
-        values.append(function.value(theta))
-        theta = theta - np.linalg.solve(function.hessian(theta), function.gradient(theta))
-    expected = [24.2, 4.731884325, 1411.845179, 0.05596551683, 0.3131890761, 1.85274e-11]
-    np.testing.assert_allclose(values, expected, rtol=1e-5)
-
-
-def test_newton_on_himmelblau_from_the_middle_climbs_to_the_maximum():
-    function = functions.get("himmelblau")
-    theta = np.zeros(2)
-    for _ in range(20):
-        theta = theta - np.linalg.solve(function.hessian(theta), function.gradient(theta))
-    np.testing.assert_allclose(theta, [-0.270845, -0.923039], atol=1e-6)
-    assert function.value(theta) == pytest.approx(181.617, abs=1e-3)
-
-
 @pytest.mark.parametrize(("beta", "loss"), [(0.0, 1.177), (0.74, 9.107e-3), (0.9, 1.246e-6)])
 def test_momentum_on_distills_function_ends_where_distill_says(beta, loss):
     function = functions.get("distill_rosenbrock")

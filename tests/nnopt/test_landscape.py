@@ -362,3 +362,12 @@ def test_levels_survive_wild_and_equal_values():
     assert levels[-1] < 10
     assert len(log_levels([1.0, 1.0, np.nan])) == 0
     assert len(log_levels([])) == 0
+
+
+def test_the_points_of_a_grid_may_be_counted_by_numpy_and_nothing_else_is_taken():
+    plane, f = Plane(np.zeros(2), np.array([1.0, 0.0]), np.array([0.0, 1.0])), functions.get("booth")
+    assert grid(f, plane, 1.0, np.int64(5)).shape == (5, 5)
+    assert grid(f, plane, 1.0, np.array([5, 4])).shape == (5, 4)
+    for extent, n in (("a", 5), (1.0, "b"), (1.0, None), (None, 5)):
+        with pytest.raises(SettingsError):
+            grid(f, plane, extent, n)

@@ -6,14 +6,16 @@ import numpy as np
 import pytest
 
 import nnopt
+from nnopt.analysis.explain import explain
 from nnopt.errors import NnoptError, SettingsError, ShapeError, UnsupportedError
 from nnopt.objectives import functions
 from nnopt.objectives.network import Network
 from nnopt.objectives.objective import NetworkObjective
 from nnopt.optimizers import SGD, Adam, DampedNewton, Momentum, Newton
 from nnopt.optimizers.batches import Full, Mini
+from nnopt.optimizers.damped_newton import REFUSED
 from nnopt.optimizers.schedules import InverseTime
-from nnopt.runs.experiment import Experiment, FunctionProblem, Method
+from nnopt.runs.experiment import Experiment, FunctionProblem, Method, Stop
 from nnopt.runs.minimize import minimize
 from nnopt.runs.run import Run
 
@@ -147,3 +149,121 @@ def test_the_public_names_are_all_there():
     with pytest.raises(AttributeError, match="nothing_of_that_name"):
         nnopt.nothing_of_that_name  # noqa: B018
     assert issubclass(nnopt.errors.SpecError, NnoptError)
+
+
+class Plain:
+    """A user's objective in plain Python floats, with examples but without `batch`."""
+
+    examples = 10
+    start = (1.0, 2.0)
+
+    def value(self, theta):
+        return float(theta[0]) ** 200 + float(theta[1]) ** 2
+
+    def value_and_gradient(self, theta, rows=None):
+        x, y = map(float, theta)
+        return x**200 + y**2, np.array([200 * x**199, 2 * y])
+
+    def hessian(self, theta):
+        x = float(theta[0])
+        return np.diag([200 * 199 * x**198, 2.0])
+
+
+@pytest.mark.parametrize("optimizer", [SGD(lr=10.0), DampedNewton(damping=0.0, lr=1e4)])
+def test_overflow_of_plain_floats_is_no_exception(optimizer):
+    history = minimize(Plain(), optimizer, start=[1.2, 1.0], steps=5)
+    assert history.outcome.kind in ("diverged", "stopped")
+    explain(history, 0)
+
+
+def test_curvature_of_mini_batches_needs_the_objective_on_a_batch():
+    with pytest.raises(UnsupportedError, match=r"Newton on mini-batches needs .* no `batch\(rows\)`"):
+        minimize(Plain(), Newton(), steps=3, batches=Mini(size=3))
+    history = minimize(Plain(), SGD(lr=1e-3), steps=3, batches=Mini(size=3))
+    told = explain(history, 1)
+    assert told.loss == history.value[1]
+    assert told.after == Plain().value(history.theta[2])
+
+
+class WrongHessian(Plain):
+    def hessian(self, theta):
+        return np.ones((3, 3))
+
+
+class WrongValue(Plain):
+    def value_and_gradient(self, theta, rows=None):
+        return "a", theta
+
+
+@pytest.mark.parametrize(("arguments", "words"), [
+    ({"seed": -1}, "seed: expected a whole number >= 0"),
+    ({"seed": 2**70}, "seed: expected a whole number >= 0"),
+    ({"seed": "a"}, "seed: expected a whole number >= 0"),
+    ({"schedule": "cosine"}, "schedule: expected Schedule, got 'cosine'"),
+    ({"batches": "mini"}, "batches: expected Batches, got 'mini'"),
+    ({"stop": 1e-3}, "stop: expected Stop, got 0.001"),
+    ({"objective": WrongValue()}, "value: expected numbers, got 'a'"),
+    ({"objective": WrongHessian(), "optimizer": Newton()}, r"hessian: expected shape \(2, 2\), got \(3, 3\)"),
+    ({"objective": WrongHessian(), "optimizer": DampedNewton()}, r"hessian: expected shape \(2, 2\), got \(3, 3\)"),
+])  # fmt: skip
+def test_what_does_not_fit_is_refused_in_words(arguments, words):
+    with pytest.raises(NnoptError, match=words):
+        minimize(**{"objective": Plain(), "optimizer": SGD(), "steps": 3, **arguments})
+
+
+def test_an_initial_seed_below_zero_is_refused():
+    with pytest.raises(SettingsError, match="seed"):
+        Network((2, 3, 1)).initial(-1)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e3, 1e20, 1e-20])
+def test_damped_newton_does_the_same_whatever_the_unit_of_the_loss(scale):
+    function = functions.formula(
+        f"cos(10*x)*{scale:.0f}" if scale >= 1 else f"cos(10*x)/{1 / scale:.0f}", start=(0.01,)
+    )
+    history = minimize(function, DampedNewton(damping=1e-3 * scale), steps=50, stop=Stop(gradient_norm=0.0))
+    assert history.theta[-1, 0] == pytest.approx(3 * np.pi / 10, rel=1e-6)
+
+
+def test_damped_newton_says_so_when_it_stands_still():
+    class Steep:
+        start = (1.0,)
+
+        def value(self, theta):
+            return 1.0
+
+        def gradient(self, theta):
+            return np.array([1.0])
+
+        def hessian(self, theta):
+            return np.array([[-1.0]])
+
+    history = minimize(Steep(), DampedNewton(), steps=3)
+    assert history.notes == ((0, REFUSED),)
+
+
+def test_clipping_a_gradient_whose_square_overflows_gives_a_step_of_that_length():
+    function = functions.formula("exp(x)", start=(400.0,))
+    history = minimize(function, SGD(lr=1.0, clip=1.0), steps=3, stop=Stop(gradient_norm=0.0))
+    assert history.theta.ravel().tolist() == [400.0, 399.0, 398.0, 397.0]
+    assert history.columns["gradient_norm"][0] == pytest.approx(np.exp(400.0), rel=1e-12)
+    assert history.outcome.kind == "stopped"
+    assert history.row(2)["gradient_norm"] == history.columns["gradient_norm"][2]
+
+
+def test_damped_newton_refuses_a_step_of_zero_where_no_damping_makes_the_hessian_definite():
+    class Saddle:
+        start = (0.5, 0.25)
+
+        def value(self, theta):
+            return float(theta[0] * theta[1])
+
+        def gradient(self, theta):
+            return np.array([theta[1], theta[0]])
+
+        def hessian(self, theta):
+            return np.array([[1e-30, 1.0], [1.0, 1e-30]])
+
+    history = minimize(Saddle(), DampedNewton(), steps=3)
+    assert history.notes == ((0, REFUSED),)
+    assert history.seek(3).slots.damping >= history.seek(1).slots.damping

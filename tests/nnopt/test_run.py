@@ -162,7 +162,7 @@ class Fails:
 
 @pytest.mark.parametrize("error", [ValueError("the sensor is off"), KeyboardInterrupt(), ZeroDivisionError()])
 def test_what_an_objective_raises_goes_through_and_the_run_stays_at_its_last_good_state(error):
-    from nnopt.runs.history import Era
+    from nnopt.runs.era import Era
     from nnopt.runs.loop import Loop
     from nnopt.runs.stage import Stage
 
@@ -214,7 +214,8 @@ def test_a_fork_goes_on_by_itself():
 def test_a_fork_forgets_what_was_done_later_and_keeps_what_was_done_there():
     steps = (5, 10, 10, 15)
     run = Run(
-        default_experiment(), [Intervention(k, SetSetting("problem.l2", k / 1000 + i)) for i, k in enumerate(steps)]
+        default_experiment(),
+        [Intervention(k, SetSetting(f"problem.l{1 + i % 2}", k / 1000 + i)) for i, k in enumerate(steps)],
     )
     run.advance(20)
     assert [intervention.step for intervention in run.fork(10).interventions] == [5, 10, 10]

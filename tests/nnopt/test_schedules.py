@@ -13,6 +13,8 @@ from run_strategies import all_schedules, simple_schedules
 from nnopt import optimizers
 from nnopt.errors import SettingsError
 from nnopt.objectives import functions
+from nnopt.objectives.network import Network
+from nnopt.objectives.objective import NetworkObjective
 from nnopt.optimizers.schedules import (
     Constant,
     Cosine,
@@ -118,9 +120,13 @@ def test_partial_sums_are_sums_of_rates_and_of_their_squares():
 @pytest.mark.parametrize("name", optimizers.names())
 def test_a_schedule_scales_the_rate_of_every_method(name):
     f = functions.get("quadratic")
+    start = f.start
+    if name == "gauss_newton":  # it is not defined for functions
+        f = NetworkObjective(Network((1, 2, 1)), [[-1.0], [0.0], [2.0]], [0, 1, 1])
+        start = f.network.initial(0)
     optimizer = optimizers.get(name)(lr=0.1)
     schedule = StepDecay(every=1, by=0.5)
-    whole, scaled = (minimize(f, optimizer, steps=2, schedule=chosen) for chosen in (None, schedule))
+    whole, scaled = (minimize(f, optimizer, start, steps=2, schedule=chosen) for chosen in (None, schedule))
     first, second = np.diff(scaled.theta, axis=0)
     assert np.array_equal(first, np.diff(whole.theta, axis=0)[0])
     assert scaled.columns["learning_rate"].tolist() == [0.1, 0.05, 0.025]
@@ -141,3 +147,28 @@ def test_settings_out_of_range_are_refused(bad):
     for kind in (InverseTime, Power, Exponential):
         with pytest.raises(SettingsError):
             kind(**bad)
+
+
+@pytest.mark.parametrize("schedule", [
+    StepDecay(every=2**63 - 1), Hold(k=2**63 - 1), Warmup(k=2**63 - 1), Cosine(steps=2**63 - 1), InverseTime(d=1e308),
+    Exponential(d=1e308), Power(d=1e308),
+], ids=lambda schedule: type(schedule).__name__)  # fmt: skip
+def test_extreme_settings_give_the_same_factors_one_by_one_and_together(schedule):
+    assert schedule.factors(np.arange(5)).tolist() == [schedule.factor(t) for t in range(5)]
+    first, second = schedule.partial_sums(1e200, 3)
+    assert first[0] == 1e200 * schedule.factor(0)
+    assert second[0] == np.inf or schedule.factor(0) < 1e-10
+
+
+@pytest.mark.parametrize("make", [
+    lambda: StepDecay(every=10**30), lambda: Hold(k=10**30), lambda: Warmup(k=10**30), lambda: Cosine(steps=10**300),
+])  # fmt: skip
+def test_more_steps_than_can_be_counted_are_refused(make):
+    with pytest.raises(SettingsError, match=r"expected a number >= [01] and < 2\^63, got 10000"):
+        make()
+
+
+@pytest.mark.parametrize("kind", [Hold, Warmup])
+def test_what_follows_must_be_a_schedule(kind):
+    with pytest.raises(SettingsError, match="then: expected a schedule, got 'x'"):
+        kind(then="x")

@@ -145,7 +145,7 @@ def test_value_gradient_and_hessian_of_any_formula_are_exact(text, place):
     np.testing.assert_allclose(f.values(point[None]), [value], rtol=1e-8, atol=1e-10 * scale)
 
 
-@settings(max_examples=800)
+@settings(max_examples=600)
 @given(texts)
 def test_any_text_is_a_formula_or_is_refused_where_it_is_wrong(text):
     holds(text)

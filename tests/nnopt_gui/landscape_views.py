@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import msgspec
@@ -102,6 +103,8 @@ def mouse(plot: Any, kind: str, at: QPointF) -> None:
     held = Qt.MouseButton.NoButton if kind == "release" else Qt.MouseButton.LeftButton
     viewport = plot.viewport()
     whole = QPointF(at.toPoint())
+    if kind == "move":
+        time.sleep(0.012)  # pyqtgraph takes no more than a hundred moves a second
     event = QMouseEvent(_KINDS[kind], whole, viewport.mapToGlobal(whole), button, held, Qt.KeyboardModifier.NoModifier)
     QApplication.sendEvent(viewport, event)
     QApplication.processEvents()

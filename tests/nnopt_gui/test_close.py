@@ -16,7 +16,7 @@ faulthandler.enable()
 from pathlib import Path
 from PySide6.QtCore import QTimer
 from nnopt_gui import app as module
-from nnopt_gui.app import build_window, close_on_signals, discard, make_app, start
+from nnopt_gui.app import build_window, discard, make_app, start, watched
 from nnopt_gui.state.settings import Preferences
 app = make_app("light")
 later = QTimer.singleShot
@@ -44,7 +44,7 @@ later(200, window.close); app.exec()""",
     "paused": "window.show(); start(window, None, None, False); later(200, window.close); app.exec()",
     "the analyst computes": """
 window.show(); start(window, None, None, True)
-later(150, lambda: controller.analyst.request("boundary", Endless)); later(300, window.close); app.exec()""",
+later(150, lambda: controller.analyst.request("endless", Endless)); later(300, window.close); app.exec()""",
     "dragging the point": """
 window.show(); start(window, None, None, True)
 later(200, lambda: controller.model.set_probe(controller.model.run.state.theta * 0.5))
@@ -82,6 +82,18 @@ except RuntimeError as error:
 """
 
 
+TRAINING = """
+window = build_window(Preferences(Path(sys.argv[1]) / "settings.ini"))
+with watched(window):
+    window.show()
+    start(window, None, None, True)
+    window.controller.transport.set_speed(None)
+    window.controller.transport.set_limit(10**9)
+    print("up", flush=True)
+    app.exec()
+"""
+
+
 def run(code: str, folder) -> subprocess.CompletedProcess:
     environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "XDG_CONFIG_HOME": str(folder)}
     return subprocess.run(
@@ -116,11 +128,7 @@ def test_an_exception_on_the_way_up_does_not_leave_a_thread(tmp_path):
 @pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
 def test_killed_while_it_trains_it_is_gone(how, tmp_path):
-    code = PRELUDE + (
-        "window = build_window(Preferences(Path(sys.argv[1]) / 'settings.ini')); controller = window.controller; "
-        "window.show(); close_on_signals(window); start(window, None, None, True); controller.transport.set_speed(None); "
-        "controller.transport.set_limit(10**9); print('up', flush=True); app.exec()"
-    )
+    code = PRELUDE + TRAINING
     environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen"}
     with subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path)], env=environment,

@@ -278,14 +278,14 @@ def test_newton_on_himmelblau_is_said_to_go_uphill_to_a_maximum(qtbot: Any) -> N
     f, theta = run.history.objective, np.zeros(2)
     landing = -np.linalg.solve(f.hessian(theta), f.gradient(theta))
     words = panel.readout.text
-    assert f"The Newton step goes uphill: 170 → {f.value(landing):.1f}, to a maximum." in words
+    assert f"The Newton step goes uphill: 170.0 → {f.value(landing):.1f}, to a maximum." in words
     assert panel.accessibleDescription() == words
 
 
 def test_steps_that_point_downhill_but_land_higher_are_said_to_be_too_long(qtbot: Any) -> None:
     panel = LandscapePanel()
     opened(qtbot, panel, view_of(function_run("rosenbrock", (-1.2, 1.0))))
-    assert "The gradient step is too long: 24.2 →" in panel.readout.text
+    assert "The gradient step is too long: 24.20 →" in panel.readout.text
     run = function_run("rosenbrock", (0.0, 1.0), optimizers.get("newton")())
     f, theta = run.history.objective, np.array([0.0, 1.0])
     newton = -np.linalg.solve(f.hessian(theta), f.gradient(theta))

@@ -136,7 +136,7 @@ def test_several_changes_at_one_step_share_a_mark() -> None:
     for x in ((0.0, 1.0), (1.0, 0.0)):
         run.intervene(AddExample(x, 1))
     run.intervene(SetSetting("methods[0].optimizer.lr", 0.5))
-    run.intervene(SetSetting("methods[0].optimizer.lr", 0.25))
+    run.intervene(SetSetting("problem.l2", 0.25))
     assert intervention_words(run.history) == [(4, "4 changes")]
     early = network_run("circle", steps=0, points=20)
     early.intervene(SetSetting("methods[0].optimizer.lr", 0.5))
@@ -204,11 +204,11 @@ def test_hovering_reads_the_values_of_the_nearest_step(qtbot: Any, panel: LossPa
     show(qtbot, panel, view_of(noisy))
     panel.plot.hovered.emit(99.7, 0.5)
     row = noisy.history.row(100)
-    epoch = noisy.history.stage_at(100).epoch(100)
+    epoch = noisy.history.epoch(100)
     assert panel.reading.text == (
         f"step 100, epoch {numbers.short(epoch, 4)}, training {numbers.number(row['training_loss'], 4)}, "
-        f"validation {numbers.number(row['validation_loss'], 4)}, batch {numbers.number(row['loss'], 4)}, "
-        f"rate 0.1, |gradient| {numbers.number(row['gradient_norm'], 3)}"
+        f"validation {numbers.number(row['validation_loss'], 4)}, batch loss {numbers.number(row['loss'], 4)}, "
+        f"rate 0.1, batch |gradient| {numbers.number(row['gradient_norm'], 3)}"
     )
     assert panel.plot.view.rect().contains(panel.reading.frame())
     panel.plot.hover_left.emit()
@@ -249,7 +249,7 @@ def test_it_shows_a_function_without_validation(qtbot: Any, panel: LossPanel) ->
     run = Run(Experiment(FunctionProblem(functions.get("himmelblau")), steps=30, measure=Measure(5)))
     run.advance(30)
     show(qtbot, panel, view_of(run))
-    assert next(entry.text for entry in panel.plot.legend.entries) == "training"
+    assert next(entry.text for entry in panel.plot.legend.entries) == "loss"
     assert "validation" not in [entry.text for entry in panel.plot.legend.entries]
 
 
@@ -321,3 +321,11 @@ def test_the_axis_of_a_growing_run_ends_on_round_numbers() -> None:
 def _drawn(panel: LossPanel, role: str) -> int:
     x = panel.curves[role].xData
     return 0 if x is None else len(x)
+
+
+def test_the_sentence_is_that_of_the_run_that_is_shown(qtbot: Any, panel: LossPanel, plain: Run) -> None:
+    show(qtbot, panel, view_of(network_run("circle", steps=0)))
+    assert "Validation" in panel.readout.text
+    function = Run(Experiment(FunctionProblem(functions.get("rosenbrock")), steps=5))
+    show(qtbot, panel, view_of(function, number=2))
+    assert panel.readout.text == "Loss 24.20 after 0 steps, no plateau so far."

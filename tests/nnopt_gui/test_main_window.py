@@ -9,7 +9,7 @@ from laboratory import make_panel, network, valley
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QFileDialog, QToolButton
+from PySide6.QtWidgets import QFileDialog, QPushButton, QToolButton
 
 from nnopt.runs.experiment import load, load_recording, save
 from nnopt_gui.shell.actions import KeyKeeper
@@ -30,7 +30,8 @@ AREAS = [
 
 def make_window(tmp_path, name: str = "settings.ini") -> MainWindow:
     panels = [make_panel(panel, area, needs_network=panel == "boundary") for panel, area in AREAS]
-    window = MainWindow(Controller(), Preferences(tmp_path / name), panels)
+    window = MainWindow(Controller(), Preferences(tmp_path / name))
+    window.add_panels(panels)
     window.keeper = KeyKeeper(window)
     return window
 
@@ -289,6 +290,10 @@ def test_an_example_is_started(qtbot, window):
     window.toolbar.examples.activated.emit(index)
     qtbot.waitUntil(lambda: window.controller.model.experiment == EXAMPLES[index].experiment())
     assert window.session.title == "Himmelblau"
+    assert window.toolbar.examples.currentText() == "Himmelblau"
+    window.actions_by_id["undo"].trigger()
+    qtbot.waitUntil(lambda: window.session.title == "test")
+    assert window.toolbar.examples.currentIndex() == -1
 
 
 def test_every_example_can_be_built():
@@ -300,7 +305,7 @@ def test_every_example_can_be_built():
 
 
 def test_the_menu_has_every_action_of_the_table(window):
-    texts = {action.text() for menu in window.menu.actions() for action in menu.menu().actions()}
+    texts = {action.text() for part in window.menu.parts.values() for action in part.actions()}
     missing = [spec.title for spec in window.specs if spec.menu and spec.title not in texts]
     assert missing == []
 
@@ -474,7 +479,7 @@ def test_a_maximized_panel_does_not_spoil_the_layout_that_is_remembered(qtbot, t
     window.close()
     again = make_window(tmp_path)
     again.show()
-    assert all(dock.isVisible() for dock in again.docks.docks)
+    assert all(dock.isVisible() for dock in again.docks.docks[:4])
     again.close()
     again.deleteLater()
 
@@ -495,6 +500,7 @@ def test_save_and_open_a_session(qtbot, tmp_path, window, monkeypatch):
     window.controller.editing.set("problem.l2", 0.01)
     qtbot.waitUntil(lambda: len(window.controller.model.history.interventions) == 1)
     to(qtbot, window, 15)
+    window.controller.model.choose("slice.direction", "newton")
     path = str(tmp_path / "mine.json")
     monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (path, ""))
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (path, ""))
@@ -502,12 +508,14 @@ def test_save_and_open_a_session(qtbot, tmp_path, window, monkeypatch):
     recording = load_recording(path)
     assert (recording.length, len(recording.interventions)) == (15, 1)
     theta = window.controller.model.run.state.theta
+    window.controller.model.choose("slice.direction", "gradient")
     press(window, Qt.Key.Key_R)
     qtbot.waitUntil(lambda: window.controller.model.head == 0)
     press(window, Qt.Key.Key_O, Qt.KeyboardModifier.ControlModifier)
     qtbot.waitUntil(lambda: window.controller.model.head == 15 and window.controller.idle)
     assert (window.controller.model.run.state.theta == theta).all()
     assert window.session.title == "mine.json"
+    assert window.controller.model.choices["slice.direction"] == "newton"
     assert path in window.preferences.recent()
 
 
@@ -555,6 +563,10 @@ def test_pictures_and_the_log_are_exported(qtbot, tmp_path, window, monkeypatch)
     lines = (tmp_path / "run.csv").read_text().splitlines()
     assert lines[0].startswith("step,loss,gradient_norm")
     assert len(lines) == 8
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "b.png"), ""))
+    window.toolbar.findChild(QPushButton, "button_export_picture").click()
+    assert (tmp_path / "b.png").is_file()
+    panel_action(window.docks.panels[0], "Save picture…").trigger()
     assert window.exporter.picture(str(tmp_path / "p.png"), window.docks.panels[0])
     assert not window.exporter.csv(str(tmp_path / "no" / "folder.csv"))
     assert window.notices.kind == "error"
@@ -571,6 +583,32 @@ def test_an_error_stays_until_it_is_closed_and_shows_its_details(window):
     assert window.notices._detail.isVisible()
     window.notices._close.click()
     assert window.notices.text == ""
+
+
+def test_an_exception_in_the_objective_is_a_notice_and_the_window_goes_on(qtbot, window):
+    run = window.controller.model.run
+    stage = run._loop.stage
+    good = stage._value_and_gradient
+
+    def broken(theta, rows=None):
+        raise ZeroDivisionError("float division by zero")
+
+    stage._value_and_gradient = broken
+    press(window, Qt.Key.Key_Space)
+    qtbot.waitUntil(lambda: "ZeroDivisionError" in window.notices.text)
+    assert "paused at step 0" in window.notices.text
+    assert not window.toolbar.play.playing
+    stage._value_and_gradient = good
+    press(window, Qt.Key.Key_Right)
+    qtbot.waitUntil(lambda: window.controller.model.head == 1)
+
+
+def test_an_exception_nobody_expected_is_a_notice_too(window, capsys):
+    from nnopt_gui.app import tell
+
+    tell(window, ValueError, ValueError("odd"), None)
+    assert "ValueError: odd" in window.notices.text
+    assert "ValueError: odd" in capsys.readouterr().err
 
 
 def test_information_goes_away_by_itself(qtbot, window, monkeypatch):

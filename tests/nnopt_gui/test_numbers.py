@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -123,3 +124,31 @@ def test_nudging_moves_the_second_digit_and_stops_at_the_range() -> None:
     assert nudged(1, -5, units) == 1
     assert nudged(100, 3, units) == 100
     assert nudged(0.0, 1, Field("b", "b", "number", slider=(0.0, 1.0))) == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [(0.0, 3.2e40), (0.146515, 0.146529), (0.1489, 0.1502), (1e6, 1e6 + 3), (-2e-7, 1e-7), (5e39, 3e40)],
+)
+def test_no_two_ticks_have_the_same_text(low: float, high: float) -> None:
+    values, step = numbers.ticks(low, high, 6)
+    texts = numbers.tick_texts(values, step)
+    assert len(set(texts)) == len(values) > 2
+    read = [float(text.replace(numbers.MINUS, "-").replace(",", "")) for text in texts]
+    np.testing.assert_allclose(read, values, atol=1e-3 * step)
+
+
+def test_a_tick_has_all_digits_of_its_step() -> None:
+    assert numbers.tick_texts([5e39, 1e40, 1.5e40, 2e40], 5e39) == ["5e39", "1e40", "1.5e40", "2e40"]
+
+
+def test_ticks_of_a_colour_bar_differ_on_narrow_ranges() -> None:
+    for low, high in ((0.1488, 0.1502), (0.69105, 0.6913), (20_001.0, 20_009.0), (100_001.0, 100_009.0)):
+        texts = numbers.log_tick_texts(numbers.log_ticks(low, high, 5))
+        assert len(set(texts)) == len(texts) > 1
+
+
+def test_a_change_is_seen_in_the_digits() -> None:
+    assert numbers.apart(0.69102, 0.69141) == ("0.6910", "0.6914")
+    assert numbers.apart(170.0, 181.5, 4) == ("170.0", "181.5")
+    assert numbers.apart(1.0, 1.0) == ("1.00", "1.00")

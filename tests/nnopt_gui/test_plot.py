@@ -511,3 +511,17 @@ def test_contours_stop_where_values_are_not_finite(plot: LabPlot) -> None:
     item = plot.add(Contours())
     item.set_grid(values, (-1, 1, -1, 1), [0.0])
     picture(plot)
+
+
+@pytest.mark.parametrize("scale", [Scale(0.1488, 0.1502), Scale(-21.2, -20.9, True, -22.0), Scale(9_000, 60_000)])
+def test_a_colour_bar_is_as_wide_as_its_words_and_repeats_none(qtbot: Any, plot: LabPlot, scale: Scale) -> None:
+    found = HeatMap(plot, "loss")
+    found.set(np.full((3, 3), scale.value(0.5)), (0, 1, 0, 1), scale)
+    for _ in range(2):
+        QApplication.processEvents()
+    bar = found.bar
+    assert bar is not None
+    texts = [text for _, text in bar.ticks()]
+    assert len(set(texts)) == len(texts) >= 2
+    widest = max(theme.metrics(12).horizontalAdvance(text) for text in texts)
+    assert bar.size().width() >= 32 + widest

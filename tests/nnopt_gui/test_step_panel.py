@@ -12,16 +12,21 @@ from panel_views import feed, intents, network_run, show, view_of
 from nnopt import optimizers
 from nnopt.analysis.explain import explain
 from nnopt.objectives import functions
+from nnopt.optimizers.batches import Mini
 from nnopt.runs.experiment import Experiment, FunctionProblem, Method
 from nnopt.runs.run import Run
 from nnopt_gui.panels.this_step import StepPanel
 from nnopt_gui.panels.this_step_bars import bars
 from nnopt_gui.panels.this_step_formulas import formulas, tex
-from nnopt_gui.panels.this_step_picture import bold, rows_of, sentence
+from nnopt_gui.panels.this_step_picture import bold, rows_of, rows_of_log, sentence
 from nnopt_gui.widgets import numbers
 from nnopt_gui.widgets.equation import typeset
 
-METHODS = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "newton", "damped_newton")
+FIRST_ORDER = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam")
+SECOND_ORDER = (
+    "newton", "damped_newton", "saddle_free_newton", "gauss_newton", "trust_region", "newton_cg", "lbfgs",
+)  # fmt: skip
+METHODS = (*FIRST_ORDER, *SECOND_ORDER)
 STEP = 12
 
 
@@ -115,7 +120,7 @@ def test_the_formula_of_each_method_holds_its_numbers(runs: dict[str, Run], meth
     assert own.left.startswith(rf"\theta_{{{STEP + 1}}}=\theta_{{{STEP}}}")
     length = run.history.row(STEP + 1)["step_norm"]
     assert numbers_in(own.right)[-1] == pytest.approx(length, rel=2e-3, abs=1e-4)
-    if method not in ("newton", "damped_newton"):
+    if method in FIRST_ORDER:
         rate, inner, product = numbers_in(own.right)
         assert rate == pytest.approx(run.history.row(STEP)["learning_rate"], rel=1e-3)
         assert rate * inner == pytest.approx(product, rel=1e-2)
@@ -127,6 +132,68 @@ def test_the_formula_of_each_method_holds_its_numbers(runs: dict[str, Run], meth
         predicted.right.replace("-", "+-").replace("{+-}", "{-}").replace("{{-}", "{{-}")
     )[:3]
     assert first + second == pytest.approx(total, abs=2e-4)
+
+
+def step_line(run: Run, step: int) -> Any:
+    """All lines of a step, and the one of the step taken."""
+    lines = formulas(explain(run.history, step), run.history.stage_at(step).optimizer, made=True)
+    return lines, next(line for line in lines if "taken" in line.caption and "not taken" not in line.caption)
+
+
+@pytest.mark.parametrize("method", FIRST_ORDER)
+def test_a_clipped_and_decayed_gradient_is_said_and_counted(method: str) -> None:
+    settings = {"clip": 0.05, "weight_decay": 0.1}
+    run = network_run("moons", (3,), 20, optimizers.get(method)(**settings), points=40)
+    state, optimizer = run.history.seek(STEP), run.history.stage_at(STEP).optimizer
+    used, _ = optimizer.used(run.objective.gradient(state.theta), state.theta)
+    lines, own = step_line(run, STEP)
+    assert lines[0].caption.startswith("gradient used: clipped at 0.05")
+    assert lines[0].caption.endswith("decay w = 0.1")
+    assert numbers_in(lines[0].right) == [pytest.approx(np.linalg.norm(used), rel=1e-3)]
+    rate, inner, product = numbers_in(own.right)
+    assert rate * inner == pytest.approx(product, rel=1e-2)
+    assert product == pytest.approx(run.history.row(STEP + 1)["step_norm"], rel=2e-3, abs=1e-4)
+    assert r"\nabla L" not in own.left
+    for line in lines:
+        assert all(not side or typeset(side).width > 0 for side in (line.left, line.right, line.brief))
+
+
+def test_decoupled_decay_stands_in_the_step_and_not_in_the_gradient() -> None:
+    run = network_run("moons", (3,), 20, optimizers.get("adam")(weight_decay=0.1, decoupled=True), points=40)
+    lines, own = step_line(run, STEP)
+    assert not any("gradient used" in line.caption for line in lines)
+    assert rf"+w\theta_{{{STEP}}}" in own.left
+    assert typeset(own.left).width > 0
+
+
+@pytest.mark.parametrize(
+    ("method", "matrix", "beside"),
+    [
+        ("saddle_free_newton", r"|H|^{-1}\nabla L", "Newton step, not taken"),
+        ("gauss_newton", r"(G+\mu I)^{-1}\nabla L", "Newton step, not taken"),
+        ("trust_region", r"(H+\mu I)^{-1}\nabla L", "gradient step, not taken"),
+        ("newton_cg", r"(H+\mu I)^{-1}\nabla L", "Newton step, not taken"),
+        ("lbfgs", r"B^{-1}\nabla L", "Newton step, not taken"),
+    ],
+)
+def test_each_second_order_method_is_written_with_its_own_matrix(
+    runs: dict[str, Run], method: str, matrix: str, beside: str
+) -> None:
+    lines, own = step_line(runs[method], STEP)
+    assert matrix in own.left
+    assert any(line.caption.startswith(beside) for line in lines)
+    detail = explain(runs[method].history, STEP).detail
+    if "damping" in detail:
+        assert numbers_in(own.right)[0] == pytest.approx(detail["damping"], rel=1e-3, abs=1e-4)
+
+
+def test_a_trust_region_shows_its_radius_before_and_after(runs: dict[str, Run]) -> None:
+    lines, _ = step_line(runs["trust_region"], STEP)
+    radii = [runs["trust_region"].history.seek(step).slots.radius for step in (STEP, STEP + 1)]
+    region = next(line for line in lines if line.caption.startswith("region"))
+    detail = explain(runs["trust_region"].history, STEP).detail
+    assert numbers_in(region.right) == pytest.approx([detail["radius"], radii[1]], rel=1e-2)
+    assert detail["radius_before"] == radii[0]
 
 
 def test_the_memory_of_momentum_is_the_velocity_of_the_slots(runs: dict[str, Run]) -> None:
@@ -317,3 +384,46 @@ def test_everything_is_said_for_those_who_cannot_see(qtbot: Any, panel: StepPane
     assert panel.numbers.accessibleDescription() == ", ".join(f"{name} {value}" for name, value, _ in rows)
     assert "directions" in panel.bars.accessibleDescription()
     assert "Adam step, taken" in panel.board.accessibleDescription()
+
+
+def test_another_step_shows_its_log_at_once_and_the_rest_when_it_is_explained(
+    qtbot: Any, panel: StepPanel, runs: dict[str, Run]
+) -> None:
+    run = runs["sgd"]
+    show(qtbot, panel, view_of(run, 4), (1300, 200))
+    panel.show_view(view_of(run, 9))
+    assert panel.header.subtitle == "9 → 10"
+    assert panel.numbers.value("Loss") == numbers.number(run.history.row(9)["loss"], 4)
+    assert panel.numbers.value("Predicted change") == "…"
+    assert panel.board._faded
+    assert panel.bars._faded
+    assert panel.readout.text == ""
+    feed(panel, view_of(run, 9))
+    assert panel.numbers.value("Predicted change") != "…"
+    assert not panel.board._faded
+    assert not panel.bars._faded
+
+
+def test_the_loss_of_a_mini_batch_is_called_so(qtbot: Any, panel: StepPanel) -> None:
+    run = network_run("moons", (3,), 20, optimizers.get("sgd")(lr=0.1), Mini(5), points=40)
+    show(qtbot, panel, view_of(run, 7), (1300, 200))
+    row = run.history.row(7)
+    assert panel.numbers.value("Batch loss") == numbers.number(row["loss"], 4)
+    assert panel.numbers.value("Batch gradient norm") == numbers.number(row["gradient_norm"], 4)
+    assert "the batch loss" in panel.readout.text
+    assert rows_of_log(row, True)[0][:2] == ("Batch loss", numbers.number(row["loss"], 4))
+
+
+def test_rounding_is_no_negative_curvature() -> None:
+    curvatures = np.array([2.2, 0.1, 3e-16, -7e-15])
+    ones = np.ones(4)
+    assert bars(curvatures, ones, ones, ones, 10).negative == 0
+    assert bars(np.array([2.2, 0.1, -1e-3]), ones[:3], ones[:3], ones[:3], 10).negative == 1
+
+
+@pytest.mark.parametrize("method", ["damped_newton", "trust_region", "gauss_newton", "newton_cg"])
+def test_a_method_with_its_own_damping_is_not_called_undamped(
+    qtbot: Any, panel: StepPanel, runs: dict[str, Run], method: str
+) -> None:
+    show(qtbot, panel, view_of(runs[method], 3), (1300, 200))
+    assert next(button.words for button in panel.header.choices if button.name == "damping") == "its own μ"

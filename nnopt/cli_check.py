@@ -1,0 +1,68 @@
+"""`nnopt check`: say what a file is, or exactly what is wrong with it and where."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nnopt.cli_words import describe_problem, describe_settings
+from nnopt.errors import NnoptError
+
+if TYPE_CHECKING:
+    from nnopt.objectives.datasets import Dataset
+    from nnopt.runs.experiment import Recording
+
+
+def check(options: argparse.Namespace) -> int:
+    """Carry out `nnopt check`; the exit code."""
+    path = Path(options.file)
+    if path.is_dir():
+        raise NnoptError(f"{path}: expected a file, this is a folder")
+    try:
+        with open(path, "rb") as file:
+            start = file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n")
+    except OSError as error:
+        raise NnoptError(f"{path}: cannot be read: {error.strerror or error}") from None
+    if path.suffix.lower() == ".json" or start.startswith(b"{"):
+        from nnopt.runs.experiment import load_recording
+
+        recording = load_recording(path)
+        try:
+            print(f"{path.name}: {_describe_recording(recording)}")
+        except NnoptError as error:
+            raise NnoptError(f"{path.name}: {error}") from None
+        return 0
+    from nnopt.objectives.csv_data import read_csv
+
+    print(f"{path.name}: {_describe_table(read_csv(path))}")
+    return 0
+
+
+def _describe_recording(recording: Recording) -> str:
+    from nnopt.runs.problem import build, check_recording
+    from nnopt.runs.run import stage_of
+
+    experiment = recording.experiment
+    check_recording(recording)
+    problem = build(experiment)
+    for method in range(len(experiment.methods)):
+        stage_of(problem, method).init(problem.initial())
+    kind = "a session" if recording.length or recording.interventions else "an experiment"
+    lines = [f"{kind}, valid", f"  problem: {describe_problem(experiment.problem, problem.dataset)}"]
+    lines.extend(f"  method: {describe_settings(method.optimizer)}" for method in experiment.methods)
+    lines.append(f"  parameters: {problem.size:,}")
+    lines.append(f"  seed {experiment.seed}, {experiment.steps:,} steps")
+    if kind == "a session":
+        lines.append(f"  recorded: {recording.length:,} steps, {len(recording.interventions)} interventions")
+    if problem.dataset is not None:
+        lines.extend(f"  note: {note}" for note in problem.dataset.notes)
+    return "\n".join(lines)
+
+
+def _describe_table(data: Dataset) -> str:
+    what = f"{len(data.classes)} classes ({', '.join(data.classes)})" if data.classes else "regression"
+    lines = [f"a CSV table, {data.n:,} usable rows", f"  inputs: {', '.join(data.features)}"]
+    lines.append(f"  predicts: {data.target}, {what}")
+    lines.extend(f"  note: {note}" for note in data.notes)
+    return "\n".join(lines)

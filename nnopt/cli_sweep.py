@@ -1,0 +1,144 @@
+"""`nnopt sweep`: an experiment with many settings, on many processes, gone on with where it was left."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+from nnopt.cli_words import INTERRUPTED
+from nnopt.errors import SpecError
+
+if TYPE_CHECKING:
+    from nnopt.runs.sweep import Sweep
+    from nnopt.runs.sweep_task import Result
+
+EXAMPLES = """\
+settings and values:
+  lr=0.01,0.1,1           a list; short names are the nearest settings of that name
+  lr=0.01..1:log:20       20 numbers of even ratios (lr=0..1:11: evenly spaced)
+  seed=0..9               whole numbers, both ends included
+  optimizer=sgd,adam      names
+  hidden=8,16,4-2         units per layer
+  batch=1,10,full         batch sizes
+  method=0..1             which of the experiment's methods
+  methods[0].optimizer.beta=0.5,0.9     any setting, by its path
+"""
+
+
+def sweep(options: argparse.Namespace) -> int:
+    """Carry out `nnopt sweep`; the exit code."""
+    from nnopt.runs.experiment import load_recording
+    from nnopt.runs.export import check_target, save_columns
+    from nnopt.runs.sweep import Sweep, workers_for
+    from nnopt.runs.sweep_task import FAILED
+
+    recording = load_recording(options.file)
+    if recording.interventions:
+        print("nnopt: what was done to the run by hand is no part of the sweep", file=sys.stderr)
+    if options.npz is not None and check_target(options.npz).suffix.lower() != ".npz":
+        raise SpecError(f"{options.npz}: expected a file ending in .npz")
+    interrupted = False
+    with Sweep(recording.experiment, options.axes, options.out) as whole:
+        known, began = len(whole.plan) - len(whole.record.remaining), perf_counter()
+        bar = Bar(len(whole.plan), known)
+        try:
+            with workers_for(whole, None, options.workers, options.cluster) as executor:
+                bar.draw()
+                whole.run(executor, bar.step)
+        except KeyboardInterrupt:
+            interrupted = True
+        finally:
+            bar.clear()
+        if options.npz is not None:
+            save_columns(whole.result(), options.npz)
+        if options.out is None:
+            print(whole.record.text(), end="")
+        print(_summary(whole, known, perf_counter() - began), file=sys.stderr if options.out is None else sys.stdout)
+        failed = any(result.outcome == FAILED for result in whole.record.results.values())
+    return INTERRUPTED if interrupted else int(failed)
+
+
+def _summary(whole: Sweep, known: int, seconds: float) -> str:
+    from nnopt.runs.sweep_task import FAILED
+
+    plan, results = whole.plan, whole.record.results
+    shape = " x ".join(f"{name} ({size})" for name, size in zip(plan.names, plan.shape, strict=True))
+    counts = Counter(result.outcome for result in results.values())
+    facts = [
+        ("sweep", f"{len(plan):,} runs: {shape}"),
+        ("outcomes", ", ".join(f"{name} {count:,}" for name, count in counts.most_common()) or "none yet"),
+    ]
+    if known:
+        facts.append(("known before", f"{known:,} runs"))
+    table = whole.result()
+    if table.best is not None:
+        index = int(table["index"][table.best])
+        names = ("training_loss", "validation_loss", "validation_accuracy")
+        numbers = [f"{name.replace('_', ' ')} {table[name][table.best]:.4g}" for name in names]
+        facts.append(("best", f"{plan.words(index)}: {', '.join(text for text in numbers if 'nan' not in text)}"))
+    failures = [index for index in sorted(results) if results[index].outcome == FAILED]
+    facts.extend(("failed", f"{plan.words(index)}: {results[index].reason}") for index in failures[:3])
+    facts.append(("time", _duration(seconds)))
+    if whole.record.path is not None:
+        facts.append(("record", str(whole.record.path)))
+    missing = len(plan) - len(results)
+    if missing:
+        again = "" if whole.record.path is None else "; the same command does them"
+        facts.append(("interrupted", f"{missing:,} runs are missing{again}"))
+    return "\n".join(f"{name + ':':<17}{text}" for name, text in facts)
+
+
+class Bar:
+    """A progress bar on standard error, drawn ten times a second at most; nothing where that is no terminal.
+
+    total: runs; known: of them, done before.
+    """
+
+    WIDTH = 30
+
+    def __init__(self, total: int, known: int) -> None:
+        self._total, self._known = total, known
+        self._made = self._failed = self._shown = 0
+        self._began = self._drawn = perf_counter()
+        self._visible = sys.stderr.isatty()
+
+    def step(self, result: Result) -> None:
+        """One more run has ended."""
+        self._made += 1
+        self._failed += result.outcome in ("failed", "diverged")
+        if perf_counter() - self._drawn > 0.1:
+            self.draw()
+
+    def draw(self) -> None:
+        """Show how things stand."""
+        if self._visible:
+            text = self.text(perf_counter() - self._began)
+            print(f"\r{text:<{self._shown}}", end="", file=sys.stderr, flush=True)
+            self._shown, self._drawn = len(text), perf_counter()
+
+    def text(self, seconds: float) -> str:
+        """The line, `seconds` after the start."""
+        done = self._known + self._made
+        filled = self.WIDTH * done // max(self._total, 1)
+        parts = [f"[{'#' * filled}{'.' * (self.WIDTH - filled)}] {done:,} / {self._total:,} runs"]
+        if self._failed:
+            parts.append(f"{self._failed:,} diverged or failed")
+        if self._made and done < self._total:
+            parts.append(f"{_duration(seconds / self._made * (self._total - done))} left")
+        return "   ".join(parts)
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._visible:
+            print(f"\r{'':<{self._shown}}\r", end="", file=sys.stderr, flush=True)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"

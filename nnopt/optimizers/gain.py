@@ -1,0 +1,61 @@
+"""Whether a quadratic model kept its word: the gain ratio, and what counts as the rounding noise of a loss."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from nnopt.optimizers.base import Local, Matrix, Vector
+
+#: a step whose gain ratio is above it is made
+ACCEPTABLE = 1e-4
+#: above the first the model may be trusted further, below the second less far
+GOOD, POOR = 0.75, 0.25
+
+
+def noise_of(value: float) -> float:
+    """How much two losses of about this size differ by rounding at least: 8 units in the last place."""
+    return 8 * float(np.finfo(np.float64).eps) * max(abs(value), 1e-300)
+
+
+def allowance(expected: float, value: float) -> float:
+    """How much higher than asked a loss may be, by rounding. expected: the decrease that a model or slope promises.
+
+    Where more than rounding is promised, 8 units in the last place. Where the promise itself is less than that, the
+    difference of the losses says nothing and may be larger: the terms of which a loss is made cancel, so 4096 units.
+    """
+    noise = noise_of(value)
+    return noise if expected > noise else 512 * noise
+
+
+def gain_ratio(actual: float, predicted: float, value: float) -> float:
+    """actual / predicted change of a loss that was `value` (both negative for a decrease).
+
+    1 where both are rounding noise: such differences say nothing about the model (see `allowance`). -infinity where
+    the loss is not finite or the model itself promises no decrease.
+
+    >>> gain_ratio(-0.5, -1.0, 3.0), gain_ratio(0.0, -1e-17, 3.0), gain_ratio(math.nan, -1.0, 3.0)
+    (0.5, 1.0, -inf)
+    """
+    if abs(predicted) <= noise_of(value) and abs(actual) <= allowance(abs(predicted), value):
+        return 1.0
+    if not math.isfinite(actual) or not predicted < 0:
+        return -math.inf
+    return actual / predicted
+
+
+def model_change(gradient: Vector, hessian: Matrix, step: Vector) -> float:
+    """g . s + s . H s / 2: what the quadratic model says about a step s (P,)."""
+    return float(gradient @ step) + 0.5 * float(step @ (hessian @ step))
+
+
+def value_at(local: Local, theta: Vector) -> float:
+    """Loss of the step's batch at theta (P,); infinite where plain Python floats overflow."""
+    try:
+        return local.value_at(theta)
+    except OverflowError:
+        return math.inf
+
+
+__all__ = ["ACCEPTABLE", "GOOD", "POOR", "allowance", "gain_ratio", "model_change", "noise_of", "value_at"]

@@ -1,0 +1,160 @@
+"""Newton–CG: Newton's system solved by conjugate gradients, from Hessian-vector products alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Annotated, ClassVar, NamedTuple
+
+import numpy as np
+
+from nnopt.optimizers.base import Local, Optimizer, Settings, Update, Vector, register
+from nnopt.optimizers.damped_newton import Damping
+from nnopt.optimizers.gain import GOOD, POOR, gain_ratio
+from nnopt.optimizers.line_search import armijo
+from nnopt.settings import above, at_least
+
+NEGATIVE = "negative curvature met: the step leads away along it"
+UNSOLVED = "the Newton system is not solved as exactly as wanted: the products are used up"
+SHORTENED = "step shortened: at full length the loss did not fall enough"
+REFUSED = "no step: however short, it did not lower the loss; the damping was raised"
+SMALLEST, LARGEST = 1e-12, 1e16
+
+
+@register
+class NewtonCG(Settings, Optimizer, frozen=True, tag="newton_cg"):
+    """(H + mu I) s = -g by conjugate gradients,   theta <- theta + lr * s        (Steihaug 1983; Martens 2010)
+
+    Hessian-free: only products H v are made, one per iteration, so the number of parameters may be large. Iterations
+    end when the residual is below min(1/2, sqrt |g|) |g| (Nocedal & Wright 2006, algorithm 7.1: superlinear near a
+    minimum), when `products` are used up, or at negative curvature: at a direction d with k = d.(H + mu I) d <= 0 the
+    step goes |r|^2 / |k| further along d, as far as it would at positive curvature, and ends there. Every step found
+    goes downhill (g.s < 0); it is halved until it lowers the loss enough (Armijo 1966), or refused.
+
+    mu: lowered (/ 4) for the next step if the gain ratio rho = actual / predicted is above 0.75, raised (x 4) if it is
+    below 0.25 or the step had to be shortened. With mini-batches H, g and the loss are the batch's (Martens 2010).
+    Products see only what the gradient leads to: from a point whose gradient has no part along negative curvature
+    the method does not find it, and may end in a saddle; the curvature there says so, and trust_region leaves it.
+
+    lr: factor on the step, > 0.  damping: mu at the start, >= 0, in units of curvature.  products: most in a step, and
+    never more than 2 P + 8.
+    detail: damping_before, damping, damping_after, products, residual (|(H + mu I) s + g| / |g|), negative (0 or 1),
+    curvature (d.H d / |d|^2 of the last direction), slope g.s, predicted (by H) and actual changes of the loss,
+    gain_ratio, step_factor (of the halving), evaluations, accepted (0 or 1).
+
+    Raises: UnsupportedError at the first update of an objective with neither `hvp` nor `hessian`.
+    """
+
+    needs: ClassVar[str] = "hvp"
+    title: ClassVar[str] = "Newton–CG"
+
+    lr: Annotated[float, above(0, label="step factor", help="1 makes the whole step", slider=(0.05, 2))] = 1.0
+    damping: Annotated[float, at_least(0, label="damping μ", help="at the start; adapted after every step", log=True,
+                                       slider=(1e-6, 1e2))] = 1e-3  # fmt: skip
+    products: Annotated[int, at_least(1, label="products", help="Hessian-vector products in a step, at most",
+                                      slider=(1, 500))] = 250  # fmt: skip
+
+    def init(self, theta: Vector) -> Damping:
+        return Damping(float(self.damping))
+
+    def update(self, local: Local, slots: Damping, lr: float) -> Update:
+        gradient, value, mu = local.gradient, local.value, slots.damping
+        length = math.sqrt(gradient @ gradient)
+        if not math.isfinite(length):
+            return Update(np.full_like(gradient, np.nan), slots)
+        most = min(self.products, 2 * gradient.size + 8)
+        solved = conjugate_gradients(local.hvp, gradient, mu, min(0.5, math.sqrt(length)) * length, most)
+        if not np.isfinite(solved.step).all():
+            return Update(np.full_like(gradient, np.nan), slots)
+        found = armijo(local.value_at, local.theta, lr * solved.step, value, gradient)
+        searched = found.factor if length > 0 else 1.0
+        factor = lr * searched
+        refused = searched == 0.0
+        predicted = factor * solved.slope + 0.5 * factor * factor * solved.bend
+        actual = found.value - value
+        ratio = gain_ratio(actual, predicted, value)
+        after, lift = mu, solved.scale
+        if refused or ratio < POOR or searched < 1.0:
+            after = min(max(4.0 * mu, 1e-6 * lift), LARGEST)
+        elif ratio > GOOD:
+            after = mu / 4 if mu > SMALLEST * lift else 0.0
+        detail = {
+            "damping_before": mu,
+            "damping": mu,
+            "damping_after": after,
+            "products": float(solved.products),
+            "residual": solved.residual / length if length > 0 else 0.0,
+            "negative": float(solved.negative),
+            "curvature": solved.curvature,
+            "slope": factor * solved.slope,
+            "predicted": predicted,
+            "actual": actual,
+            "gain_ratio": ratio,
+            "step_factor": searched,
+            "evaluations": float(found.evaluations),
+            "accepted": float(not refused),
+        }
+        if refused:
+            return Update(np.zeros_like(gradient), Damping(after), REFUSED, detail)
+        said = (
+            (NEGATIVE, solved.negative),
+            (UNSOLVED, not solved.negative and solved.residual > solved.wanted),
+            (SHORTENED, searched < 1.0),
+        )
+        return Update(factor * solved.step, Damping(after), "; ".join(text for text, holds in said if holds), detail)
+
+
+class Solved(NamedTuple):
+    """What conjugate gradients found. step (P,); residual: |(H + mu I) s + g|, and what was wanted; products made;
+    negative: whether they ended at negative curvature; curvature: d.H d / |d|^2 of the last direction; slope g.s and
+    bend s.H s of the step; scale: a size of H, |H d| / |d| at the most."""
+
+    step: Vector
+    residual: float
+    wanted: float
+    products: int
+    negative: bool
+    curvature: float
+    slope: float
+    bend: float
+    scale: float
+
+
+def conjugate_gradients(
+    product: Callable[[Vector], Vector], gradient: Vector, damping: float, wanted: float, most: int
+) -> Solved:
+    """(H + damping I) s = -g until the residual is at most `wanted`, for at most `most` products, or until negative
+    curvature is met (Hestenes & Stiefel 1952; Steihaug 1983 for the exit).
+
+    product: v (P,) -> H v (P,). gradient: g (P,).
+
+    >>> solved = conjugate_gradients(lambda v: np.array([4.0, 1.0]) * v, np.array([4.0, 1.0]), 0.0, 1e-12, 10)
+    >>> solved.step.round(12), solved.products
+    (array([-1., -1.]), 2)
+    """
+    step = np.zeros_like(gradient)
+    residual = gradient.copy()
+    direction = -gradient
+    square = float(residual @ residual)
+    negative, curvature, scale, made = False, 0.0, 0.0, 0
+    while math.sqrt(square) > wanted and made < most and not negative:
+        length = float(direction @ direction)
+        if length < 1e-300:
+            break
+        bent = product(direction)
+        made += 1
+        scale = max(scale, math.sqrt(float(bent @ bent) / length))
+        curvature = float(direction @ bent) / length
+        bent = bent + damping * direction
+        lifted = curvature + damping
+        negative = lifted <= 0
+        # a curvature that is rounding alone says nothing about how far to go: as far as the largest one would
+        size = abs(lifted) if abs(lifted) > 1e-14 * scale else scale or 1.0
+        far = square / (size * length)
+        step += far * direction
+        residual += far * bent
+        before, square = square, float(residual @ residual)
+        direction = -residual + (square / before) * direction
+    slope = float(gradient @ step)
+    bend = float(step @ (residual - gradient)) - damping * float(step @ step)
+    return Solved(step, math.sqrt(square), wanted, made, negative, curvature, slope, bend, scale or 1.0)

@@ -1,0 +1,51 @@
+"""Files that are replaced whole or not at all: what is written stands beside them until it is complete."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from nnopt.errors import SpecError
+
+
+def target_of(path: str | os.PathLike[str]) -> Path:
+    """The file that a path names, links followed.
+
+    Raises: SpecError for a folder and for what is no regular file (a device, a pipe).
+    """
+    try:
+        target = Path(os.path.realpath(path))
+        status = target.stat().st_mode if target.exists() else stat.S_IFREG
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise SpecError(f"{str(path)[:200]!r}: cannot be written: {reason}") from None
+    if not stat.S_ISREG(status):
+        what = "it is a folder" if stat.S_ISDIR(status) else "not a regular file"
+        raise SpecError(f"{path}: cannot be written: {what}")
+    return target
+
+
+@contextmanager
+def replacing(file: str | os.PathLike[str], mode: str) -> Iterator[IO[Any]]:
+    """A stream (mode "w" or "wb") whose content takes the place of the file once all of it is written. Of a link, the
+    file it points to is replaced.
+
+    Raises: SpecError where it cannot be written; the file is then as it was.
+    """
+    target = target_of(file)
+    partial = target.with_name(target.name + ".part")
+    options: dict[str, Any] = {} if "b" in mode else {"newline": "", "encoding": "utf-8"}
+    try:
+        with open(partial, mode, **options) as stream:
+            yield stream
+        os.replace(partial, target)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise SpecError(f"{file}: cannot be written: {error.strerror or error}") from None
+    except BaseException:
+        partial.unlink(missing_ok=True)
+        raise

@@ -1,0 +1,94 @@
+"""One run of a sweep, from text to numbers: what is sent to a worker process, and what comes back."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from time import perf_counter
+
+import msgspec
+import numpy as np
+
+from nnopt import plugins
+from nnopt.errors import NnoptError
+from nnopt.runs.experiment import loads
+from nnopt.runs.run import Run
+from nnopt.runs.state import Memory
+
+#: a run of a sweep keeps little of its way: only its end is asked for
+MEMORY = Memory(rows=2**10, keyframes=2**18, recent=2**16)
+
+FAILED = "failed"
+
+
+class Task(msgspec.Struct, frozen=True):
+    """experiment: as JSON. method: which of its methods. plugins: (path, text) of the plug-in files to load first.
+    modules: installed packages to import first."""
+
+    experiment: str
+    method: int = 0
+    plugins: tuple[tuple[str, str], ...] = ()
+    modules: tuple[str, ...] = ()
+
+
+class Result(msgspec.Struct, frozen=True):
+    """How a run ended.
+
+    outcome: "converged", "diverged" or "stopped" as that of the run; "failed" where an error kept it from being made.
+    reason: one sentence on it.
+    steps_made: updates. training_loss, validation_loss: of all examples (of a function: its value), NaN where there are
+    none. training_accuracy, validation_accuracy: shares classified correctly, NaN where that has no meaning.
+    gradient_norm: of the last step's batch. seconds: that the run took.
+    """
+
+    outcome: str
+    reason: str = ""
+    steps_made: int = 0
+    training_loss: float = math.nan
+    validation_loss: float = math.nan
+    training_accuracy: float = math.nan
+    validation_accuracy: float = math.nan
+    gradient_norm: float = math.nan
+    seconds: float = math.nan
+
+
+def result_of(run: Run, seconds: float = math.nan) -> Result:
+    """The numbers at a run's newest state."""
+    problem, theta = run.problem, run.state.theta
+    with np.errstate(all="ignore"):
+        training, validation = problem.accuracy(theta)
+        return Result(
+            run.outcome.kind,
+            run.outcome.reason,
+            run.state.step,
+            float(problem.objective.value(theta)),
+            problem.validation_value(theta),
+            training,
+            validation,
+            run.history.row(run.state.step)["gradient_norm"],
+            seconds,
+        )
+
+
+def perform(task: Task) -> Result:
+    """Make the run. Whatever it raises is its result: other runs of the sweep are not touched by it.
+
+    >>> from nnopt.runs.experiment import default_experiment, dumps
+    >>> perform(Task(dumps(default_experiment()).replace("5000", "5"))).steps_made
+    5
+    """
+    began = perf_counter()
+    try:
+        for path, source in task.plugins:
+            plugins.load_source(path, source)
+        for module in task.modules:
+            importlib.import_module(module)
+        experiment = loads(task.experiment, "sweep")
+        run = Run(experiment, method=task.method, memory=MEMORY)
+        run.advance(experiment.steps)
+        return result_of(run, perf_counter() - began)
+    except NnoptError as error:
+        reason = str(error)
+    except Exception as error:  # a plug-in's own
+        reason = f"{type(error).__name__}: {error}"
+    return Result(FAILED, " ".join(reason.split()), seconds=perf_counter() - began)

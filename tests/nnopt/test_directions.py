@@ -1,0 +1,97 @@
+"""Directions and planes by name: eigenvectors, towards another solution, through three solutions."""
+
+import doctest
+
+import numpy as np
+import pytest
+
+from nnopt.analysis import directions, planes
+from nnopt.analysis.directions import Context, direction
+from nnopt.analysis.landscape import grid
+from nnopt.analysis.planes import Plane, plane_through
+from nnopt.errors import SettingsError, ShapeError, UnsupportedError
+from nnopt.objectives import functions
+from nnopt.objectives.network import Network
+from nnopt.objectives.objective import NetworkObjective
+
+
+@pytest.fixture
+def objective():
+    random = np.random.default_rng(0)
+    X = random.standard_normal((40, 2))
+    return NetworkObjective(Network((2, 6, 1)), X, (X[:, 0] * X[:, 1] > 0).astype(float), l2=1e-3)
+
+
+@pytest.fixture
+def theta(objective):
+    return objective.network.initial(1)
+
+
+def test_the_plane_of_the_steepest_and_the_flattest_eigenvector_has_these_curvatures(objective, theta):
+    values = np.linalg.eigvalsh(objective.hessian(theta))
+    flat = directions.plane("eigenvector:0", "eigenvector:-1", Context(objective, theta))
+    np.testing.assert_allclose(flat.directions @ flat.directions.T, np.eye(2), atol=1e-12)
+    np.testing.assert_allclose(flat.model(objective).hessian, np.diag([values[-1], values[0]]), atol=1e-10)
+    assert flat.labels == (f"along curvature {values[-1]:.3g}", f"along curvature {values[0]:.3g}")
+
+
+def test_eigenvectors_are_counted_from_both_ends(objective, theta):
+    context = Context(objective, theta)
+    last = direction(f"eigenvector:{theta.size - 1}", context).vector
+    np.testing.assert_array_equal(direction("eigenvector:-1", context).vector, last)
+    for wrong in (f"eigenvector:{theta.size}", f"eigenvector:-{theta.size + 1}", "coordinate:-1", "random:--3"):
+        with pytest.raises(SettingsError, match="number"):
+            direction(wrong, context)
+
+
+def test_towards_another_solution_the_line_ends_there(objective, theta):
+    target = objective.network.initial(2)
+    found = direction("towards", Context(objective, theta, target=target))
+    line = found.slice(theta)
+    np.testing.assert_allclose(line.point(1.0), target)
+    assert line.label == "towards the other point"
+    flat = directions.plane("towards", "gradient", Context(objective, theta, target=target))
+    np.testing.assert_allclose(flat.point(1.0, 0.0), target)
+    assert abs(flat.d1 @ flat.d2) < 1e-12
+
+
+@pytest.mark.parametrize("orthogonal", [True, False])
+def test_a_plane_through_three_solutions_contains_them(objective, orthogonal):
+    solutions = np.array([objective.network.initial(seed) for seed in (1, 2, 3)])
+    flat = plane_through(*solutions, orthogonal=orthogonal)
+    coords, distances = flat.project(solutions)
+    np.testing.assert_allclose(distances, 0, atol=1e-12)
+    np.testing.assert_allclose(coords[:2], [[0, 0], [1, 0]], atol=1e-12)
+    np.testing.assert_allclose([flat.point(*place) for place in coords], solutions, atol=1e-12)
+    if orthogonal:
+        assert abs(flat.d1 @ flat.d2) < 1e-12
+        assert np.linalg.norm(flat.d1) == pytest.approx(np.linalg.norm(flat.d2))
+        assert coords[2, 1] > 0
+    else:
+        np.testing.assert_allclose(coords[2], [0, 1], atol=1e-12)
+    # the losses of the solutions are where the plane says
+    losses = grid(objective, flat, (0, 1, 0, float(coords[2, 1])), 2, np.float64)
+    assert losses[0, 0] == pytest.approx(objective.value(solutions[0]))
+    assert losses[1, 0] == pytest.approx(objective.value(solutions[1]))
+
+
+def test_three_points_on_a_line_and_points_of_different_size_are_refused():
+    for third in ([2.0, 2.0, 0.0], [0.0, 0.0, 0.0], [1.0, 1.0, 1e-13]):
+        with pytest.raises(UnsupportedError, match="line"):
+            plane_through([0.0, 0.0, 0.0], [1.0, 1.0, 0.0], third)
+    with pytest.raises(UnsupportedError, match="line"):
+        plane_through([1.0, 0.0], [1.0, 0.0], [0.0, 1.0])
+    with pytest.raises(ShapeError, match="one shape"):
+        plane_through([0.0], [1.0], [0.0, 1.0])
+
+
+def test_axes_of_a_typed_formula_have_its_variables_names():
+    f = functions.formula("x*y + z**2")
+    context = Context(f, f.start)
+    assert direction("coordinate:2", context).label == "z"
+    assert Plane(f.start, np.eye(3)[0], np.eye(3)[2]).share(np.eye(3)[1]) == pytest.approx(0)
+
+
+def test_the_examples_in_the_docstrings_run():
+    for module in (directions, planes):
+        assert doctest.testmod(module).failed == 0
