@@ -198,6 +198,7 @@ def discard(window: MainWindow) -> None:
     theme.changed.disconnect()  # plain functions that listen would keep parts of the window alive
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
     QCoreApplication.processEvents()
+    vars(window).clear()  # whoever still holds the window does not hold its panels
 
 
 def start(window: MainWindow, opened: Opened | None, seed: int | None, play: bool) -> None:

@@ -34,6 +34,8 @@ from nnopt_gui.widgets.plot import LabPlot
 INSTANT, LIVE, CHEAP = 256, 1_000_000, 10_000_000
 #: seconds between two pictures, and between two maps, while a run plays
 PACE, MAP_PACE = 0.1, 0.5
+#: sizes of the map from its middle beyond which a point has left it for good
+JUMP = 1.5
 #: milliseconds without a turn of the wheel (or a change of size) after which the map is computed anew
 REST = 160
 NO_PLANE = "One parameter has no plane: its whole landscape is the curve in “Slice through the loss”."
@@ -142,7 +144,8 @@ class LandscapePanel(Panel):
         now = time.monotonic()
         if view.playing and self._picture is not None and now - self._asked < PACE:
             return self._picture
-        ask = self._ask(view, keep and self._fits(view), now)
+        # a point that has jumped away (Home while playing, a fast run) gets a plane of its own
+        ask = self._ask(view, keep and self._fits(view) and not (view.playing and self._jumped(view)), now)
         key = (
             view.place,
             view.playing,
@@ -156,6 +159,14 @@ class LandscapePanel(Panel):
         self._picture = Picture(key, lambda: landscapes(view, ask))
         self._asked = now
         return self._picture
+
+    def _jumped(self, view: View) -> bool:
+        """Whether the point is far from the map, in its plane or beside it."""
+        frame, home = self.scene.frame, self.scene.home
+        if frame is None or home is None or frame.complete:
+            return False
+        away = float(frame.project(view.state.theta)[1])
+        return self.scene.beyond(view.state.theta, JUMP) or not away <= JUMP * (home[1] - home[0])
 
     def _ask(self, view: View, keep: bool, now: float) -> Ask:
         scene = self.scene

@@ -40,6 +40,9 @@ def sentence(line: Line, local: Local, brief: bool = False) -> str:
     going = f"goes {bold('uphill')}," if local.uphill else "goes"
     name = "damped Newton step" if local.damping else "Newton step"
     distance = f"{bold(number(abs(step), 2))} {direction_word(line, step)}"
+    if brief:
+        way = f"{bold('uphill')}, " if local.uphill else ""
+        return f"Curvature {curvature}: no minimum. {name[0].upper()}{name[1:]}: {way}{distance}."
     return f"Curvature {curvature}: no minimum. The {name} {going} {distance}."
 
 

@@ -344,7 +344,7 @@ def test_a_folder_and_what_is_no_file_are_not_replaced(tmp_path):
     (lambda: FunctionProblem(functions.get("rosenbrock"), start=("a", 1)), r"FunctionProblem.start\[0\]: expected a n"),
     (lambda: optimizers.SGD(lr=10**400), "SGD.lr: expected a number > 0"),
     (lambda: Experiment(NetworkProblem(datasets.get("circle")), steps=10**250), "Experiment.steps: .* < 2"),
-    (lambda: batches.Mini(size=10**12), "Mini.size: expected a number >= 1 and <= 1e"),
+    (lambda: batches.Mini(size=10**12), "Mini.size: expected a number >= 1 and <= 1000000"),
 ])  # fmt: skip
 def test_structs_made_from_python_are_checked_like_those_from_json(make, words):
     with pytest.raises(SettingsError, match=words):

@@ -90,7 +90,7 @@ def test_newton_cg_needs_products_and_says_so():
         def gradient(self, theta):
             return 2 * theta
 
-    with pytest.raises(UnsupportedError, match="needs curvature, and .* has neither `hessian` nor `hvp`"):
+    with pytest.raises(UnsupportedError, match=r"needs curvature, and .* has neither `hessian` nor `hvp`"):
         minimize(Plain(), optimizers.NewtonCG(), [1.0], steps=1)
 
 

@@ -20,6 +20,8 @@ from nnopt_gui.panels.base import Intent
 from nnopt_gui.shell.examples import EXAMPLES
 from nnopt_gui.shell.session import FIRST_EXAMPLES, taken_over
 from nnopt_gui.shell.speed import FLAT, in_words
+from nnopt_gui.widgets.specs import Field
+from nnopt_gui.widgets.words import label_words
 
 # ------------------------------------------------------------------------------------------------- the keys work again
 
@@ -356,3 +358,10 @@ def test_before_anything_runs_the_toolbar_names_what_will(window):
     window.session.announce(None, 7)
     assert window.toolbar.seed.text() == "7"
     assert window.toolbar.examples.currentText() == EXAMPLES[0].title
+
+
+def test_a_symbol_keeps_its_letter_and_whole_numbers_say_their_range():
+    assert label_words("epsilon", "ε") == "ε"
+    assert label_words("decay", "weight decay") == "Weight decay"
+    hidden = Field("hidden", "Hidden units", "numbers", integer=True, low=1, high=10_000)
+    assert hidden.expected == "whole numbers from 1 to 10,000, such as 8, 4"

@@ -58,6 +58,20 @@ def test_a_kept_plane_says_so_and_a_fresh_one_how_much_it_holds(qtbot: Any, run:
     assert "that of step" not in panel.readout.text
 
 
+def test_after_a_jump_while_it_plays_the_map_is_cut_anew_where_the_point_is(qtbot: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(landscape, "PACE", 0.0)
+    monkeypatch.setattr(landscape, "JUMP", 0.2)
+    long = network_run(steps=600)
+    panel = LandscapePanel()
+    opened(qtbot, panel, view_of(long, 600))
+    show(panel, view_of(long, 0, playing=True))
+    scene = panel.scene
+    assert scene.frame is not None
+    assert scene.frame.step == 0
+    assert not scene.beyond(long.history.seek(0).theta, 0.3)
+    assert at_tail(panel)
+
+
 def test_the_boxes_hide_model_and_contours_in_map_and_slice(qtbot: Any, run: Run) -> None:
     choices = {"landscape.model": False, "landscape.contours": False}
     panel, cut = LandscapePanel(), SlicePanel()

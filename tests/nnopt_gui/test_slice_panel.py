@@ -397,3 +397,10 @@ def test_measuring_needs_one_gradient_and_one_product() -> None:
     # asked for, then called
     assert counting.counts["hvp"] <= 2
     assert counting.counts["value"] == 2
+
+
+@pytest.mark.parametrize("local", [Local(0.0, 1.0, -0.3, 0.086, 0.5), Local(0.0, 1.0, -0.3, -0.086, 0.5, damping=0.05)])
+def test_in_a_narrow_panel_the_sentence_is_shorter(local: Local) -> None:
+    brief, whole = (plain(sentence(AHEAD, local, brief=brief)) for brief in (True, False))
+    assert len(brief) < len(whole)
+    assert len(brief) <= 75
