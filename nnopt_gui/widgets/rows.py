@@ -18,7 +18,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from nnopt_gui.widgets import icons, theme
+from nnopt_gui.widgets import icons, theme, words
 from nnopt_gui.widgets.fields import ChoiceField, NumberField, SlimSlider, TextField, parse_number, plain_number
 from nnopt_gui.widgets.specs import Field, tag_of
 
@@ -236,8 +236,9 @@ class NoteRow(QWidget):
         painter.setPen(theme.color("text3"))
         left = 22 + theme.metrics(12, theme.MEDIUM).horizontalAdvance(self.field.label) + 10
         room = self.width() - left
-        words = theme.metrics(12).elidedText(self.field.help, Qt.TextElideMode.ElideRight, room)
-        painter.drawText(QRectF(left, 0, room, self.height()), middle | Qt.AlignmentFlag.AlignRight, words)
+        fits = theme.metrics(12).horizontalAdvance(self.field.help) <= room
+        said = self.field.help if fits else words.consequence(self.field.label, good)
+        painter.drawText(QRectF(left, 0, room, self.height()), middle | Qt.AlignmentFlag.AlignRight, said)
         painter.end()
 
 
@@ -267,8 +268,8 @@ class ElidedLabel(QWidget):
         font = theme.font(self._px)
         painter.setFont(font)
         painter.setPen(theme.color(self._role))
-        words = theme.metrics(self._px).elidedText(self.text, Qt.TextElideMode.ElideRight, self.width())
-        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, words)
+        shown = theme.metrics(self._px).elidedText(self.text, Qt.TextElideMode.ElideRight, self.width())
+        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, shown)
         painter.end()
 
 

@@ -130,3 +130,10 @@ def notes_of(value: Any) -> tuple[Note, ...]:
         Note(verdict.diverges, "Σ α = ∞", reasons[0]),
         Note(verdict.square_summable, "Σ α² < ∞", reasons[1]),
     )
+
+
+def consequence(field: str, good: bool) -> str:
+    """What a verdict of Robbins and Monro means for the run, where its reason has no room."""
+    if "²" in field:
+        return "noise dies out" if good else "noise stays"
+    return "reaches any distance" if good else "stops short"

@@ -9,12 +9,13 @@ from PySide6.QtWidgets import QApplication, QCheckBox, QFileDialog, QVBoxLayout,
 
 from nnopt.errors import SettingsError
 from nnopt.objectives.generators import Circle, Xor
+from nnopt.optimizers import schedules
 from nnopt.optimizers.batches import Full, Mini
 from nnopt.optimizers.momentum import Momentum
 from nnopt.optimizers.schedules import Constant
 from nnopt.runs.experiment import Architecture, Experiment, FunctionProblem, Method, NetworkProblem
 from nnopt.settings import Registry, Settings, above, at_least, between, described
-from nnopt_gui.widgets import specs
+from nnopt_gui.widgets import specs, words
 from nnopt_gui.widgets.fields import NumberField, SlimSlider, TextField
 from nnopt_gui.widgets.forms import SettingsForm
 from nnopt_gui.widgets.rows import NoteRow
@@ -418,3 +419,16 @@ def test_a_file_is_chosen_with_the_button(qtbot: Any, styled: QApplication, monk
     with qtbot.waitSignal(form.edited) as caught:
         form.row("problem.data.path")._choose_file()
     assert caught.args == ["problem.data.path", "/data/iris.csv"]
+
+
+@pytest.mark.parametrize(
+    ("schedule", "said"),
+    [
+        ("constant", ["reaches any distance", "noise stays"]),
+        ("inverse_time", ["reaches any distance", "noise dies out"]),
+        ("exponential", ["stops short", "noise dies out"]),
+    ],
+)
+def test_a_verdict_says_what_it_means_where_its_reason_has_no_room(schedule, said):
+    notes = words.notes_of(schedules.Schedule.registry.get(schedule)())
+    assert [words.consequence(note.text, note.good) for note in notes] == said
