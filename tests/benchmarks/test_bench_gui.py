@@ -129,6 +129,28 @@ def test_scrubbing_through_100_000_steps(window, experiment):
     assert p95 <= 50
 
 
+@pytest.mark.parametrize("experiment", [network, function])
+def test_dragging_the_point_takes_less_than_a_frame(window, experiment):
+    controller = window.controller
+    controller.editing.start(experiment(), "benchmark", play=False)
+    spin(lambda: controller.model.run is not None)
+    controller.transport.step(300)
+    spin(lambda: controller.model.head == 300 and controller.idle)
+    panel = next(panel for panel in window.docks.panels if panel.id == "slice")
+    low, high = panel.plot.viewRange()[0]
+    took = []
+    for x in np.linspace(low + 0.3 * (high - low), low + 0.7 * (high - low), 60):
+        began = time.perf_counter()
+        panel.scene.point.moved.emit(float(x), 0.0)  # tangent, model and both steps at the new place
+        panel.plot.viewport().repaint()
+        took.append((time.perf_counter() - began) * 1e3)
+        QApplication.processEvents()
+    p50, p95 = np.percentile(took, [50, 95])
+    print(f"\n{experiment.__name__}: drag to painted p50 {p50:.1f} ms, p95 {p95:.1f} ms (<= 16)")
+    assert panel.scene.local.x == pytest.approx(x)
+    assert p95 <= 16
+
+
 def test_start_up_to_the_first_painted_window(tmp_path):
     code = f"""
 import time; began = time.perf_counter()
