@@ -200,7 +200,7 @@ class Loop:
         if fault:
             return Outcome("diverged", step, f"diverged at step {step}: {fault}")
         if judged < stage.gradient_norm:
-            text = f"the gradient's norm {judged:.1e} is below {stage.gradient_norm:g}"
+            text = f"the gradient's norm {judged:.1e} is below {stage.gradient_norm:g} (a minimum or a saddle)"
             return Outcome("converged", step, f"converged at step {step}: {text}")
         if step >= self.limit:
             return Outcome("stopped", step, f"stopped at step {step}: all its steps are made")

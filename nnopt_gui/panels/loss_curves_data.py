@@ -211,8 +211,9 @@ def sentence(
         last = escaped[-1]
         end, fall = plateaus[last].stop, fall_after(plateaus, last, loss_now)
         several = f"{len(escaped)} plateaus, the last" if len(escaped) > 1 else "Plateau"
-        until, then = ("until", "fall") if brief else ("until step", "then a fall of")
-        parts.append(f"{several} {until} <b>{numbers.integer(end)}</b>, {then} <b>{numbers.short(fall, 2)}</b>.")
+        moved = "fall" if fall >= 0 else "rise"
+        until, then = ("until", moved) if brief else ("until step", f"then a {moved} of")
+        parts.append(f"{several} {until} <b>{numbers.integer(end)}</b>, {then} <b>{numbers.short(abs(fall), 2)}</b>.")
     flat = plateaus[-1] if plateaus and not plateaus[-1].escaped else None
     if outcome.kind == "converged":
         parts.append(f"Converged at step <b>{numbers.integer(outcome.step)}</b>: {_why(outcome)}.")

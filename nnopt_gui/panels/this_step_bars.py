@@ -253,14 +253,16 @@ class StepBars(QWidget):
             painter.drawText(QPointF(x, y), words)
             free = min(x - 8, area.right() - slot * shown.negative)
         painter.setPen(theme.color("text3"))
-        reached = -math.inf
+        reached, before = -math.inf, ""
         for index in range(len(shown.curvature) - shown.negative):
             words = numbers.short(shown.curvature[index], 2)
+            if words == before:
+                continue
             half = metrics.horizontalAdvance(words) / 2
             middle = area.left() + (index + 0.5) * slot
             if middle - half > reached + 18 and middle + half < free:
                 painter.drawText(QPointF(middle - half, y), words)
-                reached = middle + half
+                reached, before = middle + half, words
         if self.height() >= 120:
             painter.setFont(theme.font(12, theme.MEDIUM))
             painter.setPen(theme.color("text2"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from time import perf_counter
@@ -18,6 +19,8 @@ OWNER = "plateaus"
 #: seconds between two looks while training runs, and rows that are looked at in one go
 PAUSE = 0.25
 ROWS = 200_000
+#: how far above its beginning a stretch may lie, as a fraction of the loss there (batch losses scatter)
+ABOVE = 0.5
 
 
 @dataclass(frozen=True)
@@ -72,4 +75,13 @@ def _look(history: History, made: list[PlateauDetector]) -> Iterator[tuple[Plate
             detector.extend(losses[first:last], steps[first:last])
         if last == len(steps):
             break
-    yield detector.plateaus()
+    starts = sorted({0, *(done.step for done in history.interventions)})
+    yield tuple(plateau for plateau in detector.plateaus() if not _lost(history, starts, plateau))
+
+
+def _lost(history: History, starts: list[int], plateau: Plateau) -> bool:
+    """Whether a stretch lies far above the loss at which its part of the run began: a loss that swings where the
+    learning rate threw it is flat on average, but neither a plateau nor converged."""
+    began = starts[bisect_right(starts, plateau.start) - 1]
+    first = history.row(began)["loss"]
+    return plateau.level - first > ABOVE * abs(first)

@@ -242,6 +242,8 @@ def test_sentences_of_other_runs() -> None:
     flat = Plateau(100, 900, 0.5, False)
     assert sentence((flat,), 900, 0.5, running).startswith("Flat from 100:")
     two = (Plateau(0, 50, 1.0, True), Plateau(80, 200, 0.6, True))
+    up = sentence(two[:1], 300, two[0].level + 0.25, running)
+    assert up.endswith("then a rise of <b>0.25</b>.")
     assert sentence(two, 300, 0.1, running) == "2 plateaus, the last until step <b>200</b>, then a fall of <b>0.5</b>."
 
 
