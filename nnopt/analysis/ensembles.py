@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from nnopt.errors import NnoptError, UnsupportedError
-from nnopt.objectives.kernels import CHUNK, Workspace, chunks
+from nnopt.objectives.kernels import Workspace, chunks
+from nnopt.objectives.kernels_batched import gradients_at_once
 from nnopt.objectives.losses import loss_function
-from nnopt.objectives.network import Network
 from nnopt.objectives.objective import NetworkObjective
 from nnopt.optimizers.base import Local, Optimizer, Slots
 
@@ -24,10 +24,6 @@ Array: TypeAlias = npt.NDArray[Any]
 Rows: TypeAlias = npt.NDArray[np.intp]
 #: (thetas (K, P), rows (K, B) or None for all examples) -> values (K,), gradients (K, P), new arrays of thetas' dtype
 Evaluator: TypeAlias = Callable[[Array, Rows | None], tuple[Array, Array]]
-
-#: activations and work of the runs that are evaluated together should stay in the second-level cache
-_CACHE_BYTES = 1536 * 1024
-_MOST_TOGETHER = 64
 
 
 def evaluator(objective: Any, dtype: npt.DTypeLike = np.float64) -> Evaluator:
@@ -73,13 +69,13 @@ class NetworkEvaluator:
         self._inputs[:, :-1] = objective.X
         self._columns = np.ascontiguousarray(self._inputs.T)
         self._targets = np.ascontiguousarray(objective._targets.T, self.dtype)
-        self._spaces: dict[tuple[int, int], _Space] = {}
+        self._spaces: dict[tuple[int, int], Workspace] = {}
 
     def __call__(self, thetas: Array, rows: Rows | None) -> tuple[Array, Array]:
         """Values (K,) and gradients (K, P)."""
         values, gradients = np.zeros(len(thetas), self.dtype), np.zeros(thetas.shape, self.dtype)
         n = len(self._inputs) if rows is None else rows.shape[1]
-        for part in chunks(len(thetas), self._together(len(thetas), n)):
+        for part in chunks(len(thetas), gradients_at_once(self.network, len(thetas), n, self.dtype)):
             for some in chunks(n):
                 if rows is None:
                     inputs, columns, targets = self._inputs[some], self._columns[:, some], self._targets[some]
@@ -90,7 +86,7 @@ class NetworkEvaluator:
                 np.copyto(space.theta, thetas[part])
                 space.forward(columns)
                 values[part] += self.loss.sums_and_slopes(space.z, targets.swapaxes(-1, -2), space.loss_work)
-                space.backward(inputs)
+                space.backward(inputs.mT)
                 gradients[part] += space.gradient
         values /= n
         gradients /= n
@@ -103,48 +99,11 @@ class NetworkEvaluator:
             gradients += self.l1 * np.sign(thetas) * self._mask
         return values, gradients
 
-    def _together(self, count: int, n: int) -> int:
-        """How many of `count` networks to take at once on n examples: parts of about one size that fit the cache."""
-        units = sum(self.network.widths) + 3 * max(self.network.sizes[1:])
-        fitting = _CACHE_BYTES // (units * min(n, CHUNK) * self.dtype.itemsize)
-        parts = -(-count // max(1, min(_MOST_TOGETHER, fitting)))
-        return -(-count // max(1, parts))
-
-    def _space(self, count: int, n: int) -> _Space:
+    def _space(self, count: int, n: int) -> Workspace:
         space = self._spaces.get((count, n))
         if space is None:
-            space = self._spaces[count, n] = _Space(self.network, (count,), n, self.dtype)
+            space = self._spaces[count, n] = Workspace(self.network, (count,), n, self.dtype)
         return space
-
-
-class _Space(Workspace):
-    """A workspace whose inputs come examples first, (n, D + 1) or (K, n, D + 1).
-
-    numpy hands a matrix product to BLAS unless the axis it sums over has length one, as it has where the slope of a
-    single output is pulled back: twenty times slower. A second output of zeros makes it two.
-    """
-
-    def __init__(self, network: Network, lead: tuple[int, ...], n: int, dtype: npt.DTypeLike) -> None:
-        super().__init__(network, lead, n, dtype)
-        self._slope = np.zeros((*lead, 2, n), dtype)
-        self._weights = np.zeros((*lead, 2, network.sizes[-2]), dtype)
-
-    def backward(self, inputs: Array) -> None:
-        """As in `Workspace`."""
-        delta, chain = self.z, self.function.backward
-        for units, gradient_block, weights, below, hidden, work in self._backward_steps:
-            np.matmul(delta, units, gradient_block)
-            if delta.shape[-2] > 1:
-                np.matmul(weights, delta, below)
-            elif delta is self.z:
-                self._slope[..., :1, :] = delta
-                self._weights[..., :1, :] = self.blocks[-1][..., :-1]
-                np.matmul(self._weights.swapaxes(-1, -2), self._slope, below)
-            else:
-                np.multiply(weights, delta, below)
-            chain(below, hidden, work)
-            delta = below
-        np.matmul(delta, inputs, self.gradient_blocks[0])
 
 
 class Updater:

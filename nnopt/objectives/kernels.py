@@ -14,7 +14,7 @@ import math
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -35,6 +35,9 @@ class Workspace:
 
     theta, gradient: lead + (P,); blocks, gradient_blocks: their layers. hidden: activations per hidden layer, lead +
     (width, n); units: the same with the row of ones. z: outputs, lead + (C, n), overwritten by the loss.
+
+    numpy hands a stack of matrix products to BLAS unless the axis they sum over has length one, as it has where the
+    slope of a single output is pulled back: many times slower. A second output of zeros makes it two.
     """
 
     def __init__(self, network: Network, lead: tuple[int, ...], n: int, dtype: npt.DTypeLike) -> None:
@@ -48,6 +51,12 @@ class Workspace:
         self.units: list[Array] = [np.ones((*lead, width + 1, n), dtype) for width in network.widths]
         self.hidden = [units[..., :-1, :] for units in self.units]
         self.z: Array = np.empty((*lead, network.outputs, n), dtype)
+        last = [self.blocks[-1][..., :-1], self.z]
+        self._padded: list[tuple[Array, Array]] = []  # where to copy to, and what
+        if lead and network.outputs == 1 and network.widths:
+            padded = [np.zeros((*lead, 2, a.shape[-1]), dtype) for a in last]
+            self._padded = [(two[..., :1, :], one) for two, one in zip(padded, last, strict=True)]
+            last = padded
         count, widest = math.prod(lead), max(network.sizes[1:])
         buffers = [np.empty(count * widest * n, dtype) for _ in range(3)]
 
@@ -56,21 +65,23 @@ class Workspace:
 
         self.work = [view(buffers[2], width) for width in network.widths]
         self.loss_work = view(buffers[0], network.outputs), view(buffers[1], network.outputs)
-        self.nbytes = sum(a.nbytes for a in [self.theta, self.gradient, self.z, *self.units, *buffers])
+        self.nbytes = sum(a.nbytes for a in [self.theta, self.gradient, *last, self.z, *self.units, *buffers])
         self._forward_steps = list(zip(self.blocks, self.hidden, self.work, self.units, strict=False))
+        self.pulls = [view(buffers[layer % 2], width) for layer, width in enumerate(network.widths)]
+        weights = [*(block[..., :-1] for block in self.blocks[1:-1]), last[0]]
         # from the last hidden layer down: what is needed to pull the slope through it
         self._backward_steps = [
             (
-                units.swapaxes(-1, -2),
-                gradient_block,
-                block[..., :-1].swapaxes(-1, -2),
-                view(buffers[layer % 2], network.widths[layer]),
+                self.units[layer].mT,
+                self.gradient_blocks[layer + 1],
+                np.multiply if lead and above.shape[-2] == 1 else self.product,
+                weights[layer].mT,
+                above,
+                self.pulls[layer],
                 self.hidden[layer],
                 self.work[layer],
             )
-            for layer, (units, gradient_block, block) in enumerate(
-                zip(self.units, self.gradient_blocks[1:], self.blocks[1:], strict=True)
-            )
+            for layer, above in enumerate([*self.pulls[1:], last[1]][: len(self.pulls)])
         ][::-1]
 
     def forward(self, inputs: Array) -> None:
@@ -84,15 +95,23 @@ class Workspace:
         product(self.blocks[-1], below, self.z)
 
     def backward(self, inputs: Array) -> None:
-        """Gradient of the sum over examples, after `forward`; z holds the loss's slope in the outputs."""
+        """Gradient of the sum over examples, after `forward`; z holds the loss's slope in the outputs.
+
+        inputs: (D + 1, n), or lead + (D + 1, n) if every parameter vector has examples of its own.
+        """
         product, chain = self.product, self.function.backward
+        for padded, one in self._padded:
+            np.copyto(padded, one)
         delta = self.z
-        for units, gradient_block, weights, below, hidden, work in self._backward_steps:
+        for units, gradient_block, pull, weights, above, below, hidden, work in self._backward_steps:
             product(delta, units, gradient_block)
-            product(weights, delta, below)
+            pull(weights, above, below)
             chain(below, hidden, work)
             delta = below
-        product(delta, inputs.T, self.gradient_blocks[0])
+        product(delta, inputs.mT, self.gradient_blocks[0])
+
+
+Kind = TypeVar("Kind", bound=Workspace)
 
 
 class _PerThread(threading.local):
@@ -106,18 +125,23 @@ _threads = _PerThread()
 
 def workspace(network: Network, lead: tuple[int, ...], n: int, dtype: npt.DTypeLike = np.float64) -> Workspace:
     """This thread's buffers for such a call, new or kept from an earlier one; valid until the next call."""
+    return kept_workspace(Workspace, network, lead, n, dtype)
+
+
+def kept_workspace(kind: type[Kind], *parts: Any) -> Kind:
+    """The same for any kind of workspace, made as kind(*parts)."""
     mine = _threads
-    key = (network, lead, n, dtype)
+    key = (kind, *parts)
     kept = mine.kept
-    found = kept.get(key)
+    found: Any = kept.get(key)
     if found is None:
-        found = kept[key] = Workspace(network, lead, n, dtype)
+        found = kept[key] = kind(*parts)
         mine.nbytes += found.nbytes
         while mine.nbytes > _KEPT_BYTES and len(kept) > 1:
             mine.nbytes -= kept.popitem(last=False)[1].nbytes
     else:
         kept.move_to_end(key)
-    return found
+    return found  # type: ignore[no-any-return]
 
 
 def chunks(total: int, size: int = CHUNK) -> Iterator[slice]:

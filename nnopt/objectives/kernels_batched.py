@@ -16,7 +16,7 @@ from nnopt.objectives.kernels import CHUNK, Workspace, chunks, workspace
 from nnopt.objectives.losses import Loss
 from nnopt.objectives.network import Network
 
-#: activations of one layer, for all parameter vectors of a part, should about fit the second-level cache
+#: activations of a part should about fit the second-level cache: those of one layer, or of all for a gradient
 _ACTIVATION_BYTES = 1024 * 1024
 #: most that the parameter vectors of a part may take
 _VECTOR_BYTES = 8 * 1024 * 1024
@@ -68,7 +68,7 @@ def value_and_gradient_sums(
     """Sums (K,) of the losses over the examples and their gradients (K, P), one per row of thetas (K, P)."""
     totals = np.zeros(len(thetas))
     gradients = np.zeros(thetas.shape)
-    for part in chunks(len(thetas), _vectors_at_once(network, inputs.shape[1], np.float64)):
+    for part in chunks(len(thetas), gradients_at_once(network, len(thetas), inputs.shape[1], np.float64)):
         vectors = thetas[part]
         for rows in chunks(inputs.shape[1]):
             space = workspace(network, (len(vectors),), rows.stop - rows.start)
@@ -95,8 +95,19 @@ def outputs(network: Network, thetas: Array, inputs: Array) -> npt.NDArray[np.fl
 
 def _vectors_at_once(network: Network, n: int, dtype: npt.DTypeLike) -> int:
     """How many parameter vectors to evaluate together on n examples."""
+    return _fitting(network, max(network.sizes[1:]), n, dtype)
+
+
+def gradients_at_once(network: Network, count: int, n: int, dtype: npt.DTypeLike) -> int:
+    """The same for gradients at `count` parameter vectors, in parts of about one size: each size has its buffers."""
+    fitting = _fitting(network, sum(network.widths) + 3 * max(network.sizes[1:]), n, dtype)
+    parts = max(1, math.ceil(count / fitting))
+    return max(1, math.ceil(count / parts))
+
+
+def _fitting(network: Network, units: int, n: int, dtype: npt.DTypeLike) -> int:
     size = np.dtype(dtype).itemsize
-    activations = max(network.sizes[1:]) * min(n, CHUNK) * size
+    activations = units * min(n, CHUNK) * size
     return max(1, min(_MOST_VECTORS, _ACTIVATION_BYTES // activations, _VECTOR_BYTES // (network.size * size)))
 
 

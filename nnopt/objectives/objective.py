@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
@@ -11,7 +12,7 @@ from nnopt.errors import DataError, SettingsError, ShapeError
 from nnopt.objectives import kernels, kernels_batched
 from nnopt.objectives.activations import Array
 from nnopt.objectives.hessian import hessian_sum
-from nnopt.objectives.hessian_products import hvp_sums
+from nnopt.objectives.hessian_products import hvp_sum, hvp_sums
 from nnopt.objectives.losses import Loss, loss_function
 from nnopt.objectives.network import Network
 
@@ -198,11 +199,11 @@ class NetworkObjective:
 
     def hvp(self, theta: Array, v: Array) -> npt.NDArray[np.float64]:
         """Hessian at theta times v, (P,), without making the Hessian."""
-        return self._hvp(self._parameters(theta), self._parameters(v))
+        return self._hvp(hvp_sum, self._parameters(theta), self._parameters(v))
 
     def hvps(self, theta: Array, vectors: Array) -> npt.NDArray[np.float64]:
         """Hessian at theta times every row of vectors (K, P), as (K, P); one pass over the network for all."""
-        return self._hvp(self._parameters(theta), self._parameter_rows(vectors))
+        return self._hvp(hvp_sums, self._parameters(theta), self._parameter_rows(vectors))
 
     def hessian(self, theta: Array) -> npt.NDArray[np.float64]:
         """Exact Hessian (P, P). Raises UnsupportedError above 2 GB."""
@@ -259,9 +260,9 @@ class NetworkObjective:
         return values
 
     @_quiet
-    def _hvp(self, theta: Array, vectors: Array) -> Array:
-        products = hvp_sums(self.network, self._loss, theta, vectors, self._inputs, self._targets)
-        products *= self._factor
+    def _hvp(self, product_sums: Callable[..., Array], theta: Array, vectors: Array) -> Array:
+        sums = product_sums(self.network, self._loss, theta, vectors, self._inputs, self._targets)
+        products: Array = sums * self._factor
         if self.l2:
             products += (2.0 * self.l2) * vectors * self.network.weight_mask
         return products
