@@ -13,6 +13,9 @@ def asset(*parts: str) -> Traversable:
 
     In a wheel the folder lies inside the package (`nnopt/_resources`), in a checkout beside it.
     Raises: NnoptError if the installation is incomplete.
+
+    >>> asset("data", "iris.csv").read_text(encoding="utf-8").splitlines()[0]
+    'sepal_length,sepal_width,petal_length,petal_width,species'
     """
     package = files("nnopt")
     for root in (package.joinpath("_resources"), package.joinpath("..", "resources")):

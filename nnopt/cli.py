@@ -1,4 +1,4 @@
-"""The command line: `nnopt run`, `nnopt sweep`, `nnopt list`, `nnopt check`. Everything that needs no screen.
+"""The command line: `nnopt run`, `sweep`, `restarts`, `list`, `check`. Everything that needs no screen.
 
 Exit codes: 0 done (a run that diverged is done: it is an outcome), 1 the input is not valid or cannot be read or
 written, or runs of a sweep failed, 2 wrong usage, 130 interrupted (what was computed is reported and written).
@@ -14,6 +14,7 @@ from typing import Any
 
 from nnopt.cli_check import check
 from nnopt.cli_list import KINDS, catalogue, show
+from nnopt.cli_restarts import restarts
 from nnopt.cli_run import run
 from nnopt.cli_sweep import EXAMPLES, sweep
 from nnopt.cli_words import INTERRUPTED, describe_problem, describe_settings
@@ -21,7 +22,15 @@ from nnopt.errors import NnoptError
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line on the given arguments (those of the process by default) and return the exit code."""
+    """Run the command line on the given arguments (those of the process by default) and return the exit code.
+
+    >>> main(["run", "--steps", "3"])  # doctest: +ELLIPSIS
+    problem:         circle (400 examples), network 2-8-1 tanh
+    method:          sgd(lr=0.5)
+    outcome:         stopped at step 3: all its steps are made
+    ...
+    0
+    """
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             # a terminal that cannot show a sign shows "?" instead of ending the program
@@ -71,7 +80,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--version", action="version", version=f"nnopt {_version()}")
     _add_plugin(parser, "plugins_first")
-    commands = parser.add_subparsers(title="commands", required=True, metavar="{run,sweep,list,check}")
+    commands = parser.add_subparsers(title="commands", required=True, metavar="{run,sweep,restarts,list,check}")
 
     def command(name: str, action: Callable[[argparse.Namespace], int], help: str, **more: Any) -> Any:
         added = commands.add_parser(name, help=help, **more)
@@ -97,13 +106,24 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     places.add_argument("--workers", type=_whole(1), metavar="N", help="processes (default: one per processor)")
     places.add_argument("--cluster", metavar="tcp://HOST:PORT", help="run on the Dask cluster with this scheduler")
 
+    again = command("restarts", restarts, "train from many seeds, and see what the solutions have in common")
+    again.add_argument("file", nargs="?", metavar="EXPERIMENT.json", help="the experiment (default: circles)")
+    again.add_argument("--seeds", default="0..63", metavar="LIST", help="of weights and batches (default: 0..63)")
+    again.add_argument("--steps", type=_whole(1), metavar="N", help="updates to make, instead of the experiment's")
+    again.add_argument("--method", type=_whole(0), default=0, metavar="N", help="which of its methods (default: 0)")
+    again.add_argument("--dtype", choices=("float64", "float32"), default="float64", help="float32: twice as fast")
+    again.add_argument("--out", metavar="TABLE.csv", help="a row per seed (.npz: weights and curves too)")
+    places = again.add_mutually_exclusive_group()
+    places.add_argument("--workers", type=_whole(1), metavar="N", help="processes (default: as many as it is worth)")
+    places.add_argument("--cluster", metavar="tcp://HOST:PORT", help="run on the Dask cluster with this scheduler")
+
     names = command("list", show, "what there is to choose from, with settings and their ranges")
     names.add_argument("kind", nargs="?", choices=KINDS, help="only this kind")
 
     one_file = command("check", check, "say what a file is, or what is wrong with it and where")
     one_file.add_argument("file", metavar="FILE", help="an experiment, a session or a CSV file")
 
-    for parser_of in (one, many, names, one_file):
+    for parser_of in (one, many, again, names, one_file):
         _add_plugin(parser_of, "plugins")
     options, rest = parser.parse_known_args(arguments)
     if rest:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nnopt.cli_words import describe_problem, describe_settings
+from nnopt.cli_words import describe_problem, describe_settings, number_words
 from nnopt.errors import NnoptError
 
 if TYPE_CHECKING:
@@ -15,7 +15,22 @@ if TYPE_CHECKING:
 
 
 def check(options: argparse.Namespace) -> int:
-    """Carry out `nnopt check`; the exit code."""
+    """Carry out `nnopt check`; the exit code. options: file.
+
+    Raises: NnoptError saying what is wrong with the file, and where.
+
+    >>> import tempfile
+    >>> from nnopt.runs.experiment import default_experiment, save
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(default_experiment(), Path(folder, "circles.json"))
+    ...     check(argparse.Namespace(file=Path(folder, "circles.json")))
+    circles.json: an experiment, valid
+      problem: circle (400 examples), network 2-8-1 tanh
+      method: sgd(lr=0.5)
+      parameters: 33
+      seed 42, 5,000 steps
+    0
+    """
     path = Path(options.file)
     if path.is_dir():
         raise NnoptError(f"{path}: expected a file, this is a folder")
@@ -53,6 +68,9 @@ def _describe_recording(recording: Recording) -> str:
     lines.extend(f"  method: {describe_settings(method.optimizer)}" for method in experiment.methods)
     lines.append(f"  parameters: {problem.size:,}")
     lines.append(f"  seed {experiment.seed}, {experiment.steps:,} steps")
+    if experiment.stop.early is not None:
+        patience, least = experiment.stop.early.patience, experiment.stop.early.minimum_improvement
+        lines.append(f"  early stopping: patience {patience:,}, minimum improvement {number_words(least)}")
     if kind == "a session":
         lines.append(f"  recorded: {recording.length:,} steps, {len(recording.interventions)} interventions")
     if problem.dataset is not None:

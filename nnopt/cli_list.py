@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import inspect
 import sys
 from typing import Any
 
@@ -10,12 +11,20 @@ from nnopt.cli_words import describe_settings, number_words
 from nnopt.errors import NnoptError
 
 KINDS = (
-    "optimizers", "functions", "datasets", "schedules", "batches", "losses", "activations", "initials", "lessons",
+    "optimizers", "functions", "datasets", "schedules", "batches", "losses", "activations", "initials", "searches",
+    "stopping", "directions", "analyses", "predictions", "lessons",
 )  # fmt: skip
 
 
 def show(options: argparse.Namespace) -> int:
-    """Carry out `nnopt list`; the exit code."""
+    """Carry out `nnopt list`; the exit code.
+
+    >>> show(argparse.Namespace(kind="stopping"))  # doctest: +ELLIPSIS
+      early_stopping  Stop once `patience` measurements in a row ...
+                        patience = 20   (>= 1; measurements; patience)
+                        minimum_improvement = 0   (>= 0; minimum improvement)
+    0
+    """
     kinds = [options.kind] if options.kind else KINDS
     for number, kind in enumerate(kinds):
         if len(kinds) > 1:
@@ -32,7 +41,15 @@ def show(options: argparse.Namespace) -> int:
 
 
 def catalogue(kind: str) -> list[tuple[str, str, list[str]]]:
-    """(name, one line on it, its settings with defaults and ranges) of everything of a kind, sorted by name."""
+    """(name, one line on it, its settings with defaults and ranges) of everything of a kind, sorted by name.
+
+    kind: one of KINDS; for functions to be called the "settings" are their arguments.
+
+    >>> [name for name, _, _ in catalogue("batches")]
+    ['full', 'mini', 'single']
+    >>> catalogue("searches")[0][2][0].startswith("(value_at, theta")
+    True
+    """
     if kind == "lessons":
         return _lessons()
     if kind in ("losses", "activations"):
@@ -41,6 +58,16 @@ def catalogue(kind: str) -> list[tuple[str, str, list[str]]]:
 
         members: dict[str, Any] = {**(LOSSES if kind == "losses" else ACTIVATIONS)}
         return [(name, _first_line(type(member)), []) for name, member in sorted(members.items())]
+    if kind == "directions":
+        from nnopt.analysis.directions import KINDS as DIRECTIONS
+
+        return [(name, text, []) for name, text in sorted(DIRECTIONS.items())]
+    if kind == "stopping":
+        from nnopt.optimizers.stopping import EarlyStopping
+
+        return [("early_stopping", _paragraph(EarlyStopping), _settings_of(EarlyStopping))]
+    if kind in ("searches", "analyses", "predictions"):
+        return [(name, _paragraph(member), [_call(member)]) for name, member in sorted(_functions(kind).items())]
     registry = _registry(kind)
     return [
         (name, _first_line(registry.get(name)), _settings_of(registry.get(name))) for name in sorted(registry.names())
@@ -60,6 +87,34 @@ def _registry(kind: str) -> Any:
         "batches": Batches, "initials": Initial,
     }  # fmt: skip
     return interfaces[kind].registry
+
+
+def _functions(kind: str) -> dict[str, Any]:
+    """What can be called from a notebook, by name."""
+    from nnopt import analysis
+    from nnopt.analysis import theory
+    from nnopt.optimizers import line_search
+
+    if kind == "searches":
+        return {"armijo": line_search.armijo, "strong_wolfe": line_search.strong_wolfe}
+    module = analysis if kind == "analyses" else theory
+    members = {name: getattr(module, name) for name in module.__all__}
+    return {name: member for name, member in members.items() if inspect.isfunction(member)}
+
+
+def _paragraph(member: Any) -> str:
+    """A docstring's first paragraph, on one line."""
+    return " ".join((member.__doc__ or "").strip().split("\n\n")[0].split())
+
+
+def _call(function: Any) -> str:
+    """Its arguments with their defaults: "(objective, theta, most=600)"."""
+    arguments = []
+    for name, argument in inspect.signature(function).parameters.items():
+        usual = argument.default
+        written = usual.__name__ if isinstance(usual, type) else repr(usual)
+        arguments.append(name if usual is argument.empty else f"{name}={written}")
+    return f"({', '.join(arguments)})"
 
 
 def _first_line(cls: type) -> str:

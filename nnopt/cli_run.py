@@ -15,7 +15,20 @@ if TYPE_CHECKING:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Carry out `nnopt run`; the exit code."""
+    """Carry out `nnopt run`; the exit code. options: file, steps, seed, out, thetas.
+
+    Raises: NnoptError for an experiment that is not valid, and for a file that cannot be written.
+
+    >>> import pathlib, tempfile
+    >>> from nnopt.cli import main
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     code = main(["run", "--steps", "3", "--out", f"{folder}/run.csv"])  # doctest: +ELLIPSIS
+    ...     lines = pathlib.Path(folder, "run.csv").read_text().splitlines()
+    problem:         circle (400 examples), network 2-8-1 tanh
+    ...
+    >>> code, len(lines), lines[0][:23]
+    (0, 5, 'step,loss,gradient_norm')
+    """
     from nnopt.runs.experiment import Recording, default_experiment, load_recording
     from nnopt.runs.export import check_target, save_histories
     from nnopt.runs.problem import check_recording
@@ -84,6 +97,8 @@ def _summary(run: Run, interrupted: bool) -> str:
         facts.append(("training loss", f"{end.training_loss:.6g}"))
         if problem.held_out is not None:
             facts.append(("validation loss", f"{end.validation_loss:.6g}"))
+        if end.best_step is not None:
+            facts.append(("best validation", f"{end.best_validation_loss:.6g} at step {end.best_step:,}"))
         if problem.classifies:
             shares = (("training", end.training_accuracy), ("validation", end.validation_accuracy))
             facts.append(("accuracy", ", ".join(f"{name} {share:.1%}" for name, share in shares if share == share)))

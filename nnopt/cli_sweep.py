@@ -8,6 +8,7 @@ from collections import Counter
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from nnopt.cli_bar import Bar, duration, filled
 from nnopt.cli_words import INTERRUPTED
 from nnopt.errors import SpecError
 
@@ -29,7 +30,22 @@ settings and values:
 
 
 def sweep(options: argparse.Namespace) -> int:
-    """Carry out `nnopt sweep`; the exit code."""
+    """Carry out `nnopt sweep`; the exit code. options: file, axes, out, npz, workers, cluster.
+
+    Raises: NnoptError for what cannot be swept over, and for files that cannot be read or written.
+
+    >>> import tempfile
+    >>> from nnopt.cli import main
+    >>> from nnopt.runs.experiment import default_experiment, save
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(default_experiment(), f"{folder}/circles.json")
+    ...     command = ["sweep", f"{folder}/circles.json", "lr=0.1,1", "steps=3", "--workers=1", f"--out={folder}/s.csv"]
+    ...     main(command)  # doctest: +ELLIPSIS
+    sweep:           2 runs: lr (2) x steps (1)
+    outcomes:        stopped 2
+    ...
+    0
+    """
     from nnopt.runs.experiment import load_recording
     from nnopt.runs.export import check_target, save_columns
     from nnopt.runs.sweep import Sweep, workers_for
@@ -43,7 +59,7 @@ def sweep(options: argparse.Namespace) -> int:
     interrupted = False
     with Sweep(recording.experiment, options.axes, options.out) as whole:
         known, began = len(whole.plan) - len(whole.record.remaining), perf_counter()
-        bar = Bar(len(whole.plan), known)
+        bar = RunsBar(len(whole.plan), known)
         try:
             with workers_for(whole, None, options.workers, options.cluster) as executor:
                 bar.draw()
@@ -76,12 +92,12 @@ def _summary(whole: Sweep, known: int, seconds: float) -> str:
     table = whole.result()
     if table.best is not None:
         index = int(table["index"][table.best])
-        names = ("training_loss", "validation_loss", "validation_accuracy")
+        names = ("training_loss", "validation_loss", "validation_accuracy", "best_validation_loss")
         numbers = [f"{name.replace('_', ' ')} {table[name][table.best]:.4g}" for name in names]
         facts.append(("best", f"{plan.words(index)}: {', '.join(text for text in numbers if 'nan' not in text)}"))
     failures = [index for index in sorted(results) if results[index].outcome == FAILED]
     facts.extend(("failed", f"{plan.words(index)}: {results[index].reason}") for index in failures[:3])
-    facts.append(("time", _duration(seconds)))
+    facts.append(("time", duration(seconds)))
     if whole.record.path is not None:
         facts.append(("record", str(whole.record.path)))
     missing = len(plan) - len(results)
@@ -91,54 +107,35 @@ def _summary(whole: Sweep, known: int, seconds: float) -> str:
     return "\n".join(f"{name + ':':<17}{text}" for name, text in facts)
 
 
-class Bar:
-    """A progress bar on standard error, drawn ten times a second at most; nothing where that is no terminal.
+class RunsBar(Bar):
+    """How far a sweep is. total: runs; known: of them, done before.
 
-    total: runs; known: of them, done before.
+    >>> RunsBar(total=200, known=50).text(0.0)
+    '[#######.......................] 50 / 200 runs'
     """
 
-    WIDTH = 30
-
     def __init__(self, total: int, known: int) -> None:
+        super().__init__()
         self._total, self._known = total, known
-        self._made = self._failed = self._shown = 0
-        self._began = self._drawn = perf_counter()
-        self._visible = sys.stderr.isatty()
+        self._made = self._failed = 0
 
     def step(self, result: Result) -> None:
         """One more run has ended."""
         self._made += 1
         self._failed += result.outcome in ("failed", "diverged")
-        if perf_counter() - self._drawn > 0.1:
+        if self.due:
             self.draw()
 
     def draw(self) -> None:
         """Show how things stand."""
-        if self._visible:
-            text = self.text(perf_counter() - self._began)
-            print(f"\r{text:<{self._shown}}", end="", file=sys.stderr, flush=True)
-            self._shown, self._drawn = len(text), perf_counter()
+        self.show(self.text(perf_counter() - self.began))
 
     def text(self, seconds: float) -> str:
         """The line, `seconds` after the start."""
         done = self._known + self._made
-        filled = self.WIDTH * done // max(self._total, 1)
-        parts = [f"[{'#' * filled}{'.' * (self.WIDTH - filled)}] {done:,} / {self._total:,} runs"]
+        parts = [f"{filled(done / max(self._total, 1))} {done:,} / {self._total:,} runs"]
         if self._failed:
             parts.append(f"{self._failed:,} diverged or failed")
         if self._made and done < self._total:
-            parts.append(f"{_duration(seconds / self._made * (self._total - done))} left")
+            parts.append(f"{duration(seconds / self._made * (self._total - done))} left")
         return "   ".join(parts)
-
-    def clear(self) -> None:
-        """Take the line away."""
-        if self._visible:
-            print(f"\r{'':<{self._shown}}\r", end="", file=sys.stderr, flush=True)
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02} min" if hours else f"{minutes} min {rest:02} s"

@@ -13,7 +13,19 @@ if TYPE_CHECKING:
 
 
 def describe_problem(problem: Any, dataset: Dataset | None) -> str:
-    """A problem in a few words: "circle (400 examples), network 2-8-1 tanh" or "rosenbrock"."""
+    """A problem in a few words: "circle (400 examples), network 2-8-1 tanh" or "rosenbrock".
+
+    problem: the spec. dataset: its data, None for a function.
+
+    >>> from nnopt.objectives import functions
+    >>> from nnopt.runs.experiment import FunctionProblem, default_experiment
+    >>> from nnopt.runs.problem import build
+    >>> circles = build(default_experiment())
+    >>> describe_problem(circles.experiment.problem, circles.dataset)
+    'circle (400 examples), network 2-8-1 tanh'
+    >>> describe_problem(FunctionProblem(functions.get("rosenbrock")), None)
+    'rosenbrock'
+    """
     if dataset is None:
         return describe_settings(problem.function)
     sizes = "-".join(map(str, (dataset.inputs, *problem.network.hidden, dataset.outputs)))
@@ -42,7 +54,11 @@ def describe_settings(value: Any) -> str:
 
 
 def number_words(number: float) -> str:
-    """A number with six digits at most; "1" for 1.0."""
+    """A number with six digits at most; "1" for 1.0.
+
+    >>> number_words(1.0), number_words(1 / 3), number_words(1e-8)
+    ('1', '0.333333', '1e-08')
+    """
     if math.isfinite(number) and number == int(number) and abs(number) < 1e6:
         return str(int(number))
     return f"{number:g}"

@@ -49,7 +49,11 @@ GROUP = "nnopt.plugins"
 
 
 class Plugin(msgspec.Struct, frozen=True):
-    """A loaded file. path: absolute. source: its text. added: (kind, name) of everything it registered."""
+    """A loaded file. path: absolute. source: its text. added: (kind, name) of everything it registered.
+
+    >>> Plugin("/home/me/hump.py", source="...", added=(("function", "hump"),)).added
+    (('function', 'hump'),)
+    """
 
     path: str
     source: str
@@ -99,7 +103,15 @@ def load_file(path: str | os.PathLike[str]) -> Plugin:
 
 
 def load_source(path: str, source: str) -> Plugin:
-    """`load_file` of a file whose text is known: how worker processes load what the user has loaded."""
+    """`load_file` of a file whose text is known: how worker processes load what the user has loaded.
+
+    path: absolute, as `Plugin.path` is. Raises: as `load_file`.
+
+    >>> load_source("/home/me/empty.py", "answer = 42")
+    Traceback (most recent call last):
+        ...
+    nnopt.errors.PluginError: /home/me/empty.py: it registers nothing: is a class without its decorator `@register`?
+    """
     name = f"nnopt_plugin_{Path(path).stem}_{zlib.crc32(path.encode()):08x}"
     with _lock:
         known = _files.get(path)
@@ -131,6 +143,11 @@ def unload(path: str | os.PathLike[str]) -> None:
     """Forget a loaded file and what it registered; objects made of its classes go on working.
 
     Raises: PluginError if it is not loaded.
+
+    >>> unload("never_loaded.py")
+    Traceback (most recent call last):
+        ...
+    nnopt.errors.PluginError: never_loaded.py: is not a plug-in that was loaded
     """
     full = str(Path(path).expanduser().resolve())
     with _lock:
@@ -140,12 +157,25 @@ def unload(path: str | os.PathLike[str]) -> None:
 
 
 def loaded() -> tuple[Plugin, ...]:
-    """The files loaded so far, in that order."""
+    """The files loaded so far, in that order.
+
+    >>> all(isinstance(plugin, Plugin) for plugin in loaded())
+    True
+    """
     return tuple(_files.values())
 
 
 def load_installed() -> None:
-    """Load the plug-ins of installed packages, once; one that fails leaves a text in `warnings()` and nothing else."""
+    """Load the plug-ins of installed packages, once; one that fails leaves a text in `warnings()` and nothing else.
+
+    Called at the first look-up in any registry; calling it again does nothing.
+
+    >>> load_installed()
+    >>> told = warnings()
+    >>> load_installed()
+    >>> warnings() == told
+    True
+    """
     global _installed_asked
     with _lock:
         if _installed_asked:
@@ -165,7 +195,11 @@ def load_installed() -> None:
 
 
 def warnings() -> tuple[str, ...]:
-    """One sentence for each installed plug-in that could not be loaded."""
+    """One sentence for each installed plug-in that could not be loaded.
+
+    >>> all(text.startswith("plug-in ") for text in warnings())
+    True
+    """
     return tuple(_warnings)
 
 

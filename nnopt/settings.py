@@ -29,11 +29,24 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_fiel
     belongs, or a word that is not among a `Literal`'s is refused when the struct is made, from Python as from JSON.
 
     Raises: SettingsError, naming the field, what was expected and what was given.
+
+    >>> class Momentum(Settings, frozen=True, tag="momentum"):
+    ...     beta: Annotated[float, between(0, 1)] = 0.9
+    >>> Momentum(0.5), Momentum() == Momentum(0.9), msgspec.to_builtins(Momentum())
+    (Momentum(beta=0.5), True, {'name': 'momentum', 'beta': 0.9})
+    >>> Momentum(beta=1)
+    Traceback (most recent call last):
+        ...
+    nnopt.errors.SettingsError: Momentum.beta: expected a number >= 0 and < 1, got 1
     """
 
     def __post_init__(self) -> None:
         for name, kind, meta in _checks(type(self)):
             given = getattr(self, name)
+            if kind in (int, float) and type(given) not in (int, float) and getattr(given, "shape", None) == ():
+                # a number of numpy, as from an array of learning rates, becomes Python's
+                given = given.item()
+                msgspec.structs.force_setattr(self, name, given)
             expected = _refusal(given, kind, meta)
             if expected:
                 raise SettingsError(f"{type(self).__name__}.{name}: expected {expected}, got {given!r}")
@@ -49,7 +62,15 @@ def above(
     low: float, *, label: str | None = None, help: str | None = None, unit: str = "", log: bool = False,
     slider: tuple[float, float] | None = None,
 ) -> msgspec.Meta:  # fmt: skip
-    """A number > low. `slider`: the range a slider covers; `log`: that slider is logarithmic."""
+    """A number > low. label, help, unit: for forms. slider: the range a slider covers; log: it is logarithmic.
+
+    >>> class Descent(Settings, frozen=True):
+    ...     lr: Annotated[float, above(0, label="learning rate", log=True, slider=(1e-4, 1))] = 0.1
+    >>> Descent(lr=0.0)
+    Traceback (most recent call last):
+        ...
+    nnopt.errors.SettingsError: Descent.lr: expected a number > 0, got 0.0
+    """
     return _meta(label, help, unit, log, slider, gt=low)
 
 
@@ -57,7 +78,15 @@ def at_least(
     low: float, *, label: str | None = None, help: str | None = None, unit: str = "", log: bool = False,
     slider: tuple[float, float] | None = None,
 ) -> msgspec.Meta:  # fmt: skip
-    """A number >= low."""
+    """A number >= low; the rest as in `above`.
+
+    >>> class Patience(Settings, frozen=True):
+    ...     steps: Annotated[int, at_least(1, unit="steps")] = 10
+    >>> Patience(steps=1).steps, Patience(steps=0)
+    Traceback (most recent call last):
+        ...
+    nnopt.errors.SettingsError: Patience.steps: expected a number >= 1, got 0
+    """
     return _meta(label, help, unit, log, slider, ge=low)
 
 
@@ -65,13 +94,21 @@ def between(
     low: float, high: float, *, closed: bool = False, label: str | None = None, help: str | None = None,
     unit: str = "", log: bool = False, slider: tuple[float, float] | None = None,
 ) -> msgspec.Meta:  # fmt: skip
-    """A number in [low, high), or in [low, high] if `closed`."""
+    """A number in [low, high), or in [low, high] if `closed`; the rest as in `above`. slider: all of it, by default.
+
+    >>> between(0, 1).lt, between(0, 1, closed=True).le, between(0, 50).extra["slider"]
+    (1, 1, (0, 50))
+    """
     upper = {"le": high} if closed else {"lt": high}
     return _meta(label, help, unit, log, slider or (low, high), ge=low, **upper)
 
 
 def described(label: str | None = None, help: str | None = None, unit: str = "") -> msgspec.Meta:
-    """A field without a range: its label and help text only."""
+    """A field without a range: its label, help text and unit only.
+
+    >>> described("file", help="a CSV file").title
+    'file'
+    """
     return _meta(label, help, unit, False, None)
 
 
@@ -117,7 +154,14 @@ def _huge(given: int) -> bool:
 
 
 def replace(settings: Any, **changes: Any) -> Any:
-    """A copy of a frozen struct with some fields changed, checked like a new one."""
+    """A copy of a frozen struct with some fields changed, checked like a new one.
+
+    Raises: SettingsError for a value out of range; TypeError for a field that does not exist.
+
+    >>> from nnopt.optimizers import SGD
+    >>> replace(SGD(lr=0.5), lr=0.25) == SGD(lr=0.25)
+    True
+    """
     return msgspec.structs.replace(settings, **changes)
 
 
@@ -128,8 +172,17 @@ class Registry(Generic[T]):
     """The `Settings` classes of one kind, by their tag; modules of `package` are imported at the first look-up, then
     installed plug-ins.
 
-    Adding a member is adding a file (or a class): `register` is called by the base class's `__init_subclass__` or as a
-    decorator, and nothing else has to know.
+    Adding a member is adding a file (or a class) with the decorator `register`; nothing else has to know.
+
+    kind: what the members are, in one word. package: whose modules register the built-in ones; load: called for the
+    same purpose.
+
+    >>> from nnopt.optimizers.base import Optimizer
+    >>> methods = Optimizer.registry
+    >>> methods.kind, "newton" in methods.names(), methods.get("sgd").__name__
+    ('optimizer', True, 'SGD')
+    >>> methods.decode({"name": "sgd", "lr": 0.5}).lr
+    0.5
     """
 
     #: all registries, in the order in which they were made
@@ -178,7 +231,7 @@ class Registry(Generic[T]):
             from nnopt import plugins
 
             error = unknown_name(self.kind, name, self._members)
-            hint = "if a plug-in defines it, load that first: --plugin FILE"
+            hint = "if a plug-in defines it, load that first: nnopt.plugins.load_file(FILE), --plugin FILE"
             raise UnknownNameError("; ".join((str(error), hint, *plugins.warnings()))) from None
 
     def names(self) -> list[str]:
@@ -229,15 +282,22 @@ class Registry(Generic[T]):
 
 
 def built_in(cls: type) -> bool:
-    """Whether a class is one of nnopt's own."""
+    """Whether a class is one of nnopt's own.
+
+    >>> built_in(Registry), built_in(dict)
+    (True, False)
+    """
     return cls.__module__.partition(".")[0] == "nnopt"
 
 
 def readable(error: Exception) -> tuple[str, str]:
-    """(path, message) of a decoding error: `("$.methods[1].optimizer.lr", "expected `float` > 0.0")`.
+    """(path, message) of a decoding error.
 
     Registered structs are decoded one inside the other, so a text may end in several ``- at `$...` `` parts, innermost
     first.
+
+    >>> readable(ValueError("Expected `float` > 0.0 - at `$.lr` - at `$.methods[1].optimizer`"))
+    ('$.methods[1].optimizer.lr', 'expected `float` > 0.0')
     """
     message, *inner_first = str(error).split(" - at `$")
     path = "$" + "".join(part.rstrip("`") for part in reversed(inner_first))
@@ -248,7 +308,11 @@ def decode_hook(kind: type, raw: Any) -> Any:
     """msgspec's hook for fields whose type is the (non-struct) interface of a registered kind.
 
     An interface class names its registry as `registry`: a field `optimizer: Optimizer` is decoded through
-    `Optimizer.registry`.
+    `Optimizer.registry`. Raises: SettingsError; NotImplementedError for any other type.
+
+    >>> from nnopt.optimizers.base import Optimizer
+    >>> msgspec.convert([{"name": "sgd", "lr": 0.5}, "newton"], list[Optimizer], dec_hook=decode_hook)[0].lr
+    0.5
     """
     registry = getattr(kind, "registry", None)
     if isinstance(registry, Registry):

@@ -43,23 +43,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     # imported here: the arguments are checked, and the platform chosen, before Qt and numpy are loaded
     import nnopt
     from nnopt.errors import NnoptError
+    from nnopt.plugins import load_file
     from nnopt_gui.shell.session import check, read
 
     del nnopt  # importing it keeps BLAS on one thread
     opened: Opened | None = None
-    if options.file is not None:
-        try:
+    try:
+        for plugin in options.plugins:
+            load_file(plugin)
+        if options.file is not None:
             opened = read(options.file, options.seed)
             check(opened)
-        except NnoptError as error:
-            print(f"nnopt-gui: {error}", file=sys.stderr)
-            return 2
+    except NnoptError as error:
+        print(f"nnopt-gui: {error}", file=sys.stderr)
+        return 2
     return _run(options, opened)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("nnopt-gui", description="A laboratory for the optimization of neural networks.")
     parser.add_argument("file", nargs="?", help="an experiment, a session or a CSV file")
+    parser.add_argument(
+        "--plugin", dest="plugins", action="append", default=[], metavar="FILE.py",
+        help="load a Python file with optimizers, functions or data sets of your own (more than once for several)",
+    )  # fmt: skip
     parser.add_argument("--seed", type=int, help="seed of the run, instead of the experiment's")
     parser.add_argument("--theme", choices=("light", "dark", "system"), help="colours (default: as the last time)")
     parser.add_argument("--size", type=_size, metavar="WxH", help="size of the window, as 1280x720")
@@ -218,6 +225,8 @@ def start(window: MainWindow, opened: Opened | None, seed: int | None, play: boo
 
 def take_picture(app: QApplication, window: MainWindow, path: str, steps: int) -> int:
     """Train exactly `steps` updates, wait until every picture is final, write it, print the summary."""
+    from nnopt_gui.widgets.plot import LabPlot
+
     controller = window.controller
     deadline = time.monotonic() + PATIENCE
     said: list[str] = []
@@ -241,6 +250,8 @@ def take_picture(app: QApplication, window: MainWindow, path: str, steps: int) -
     window.notices.clear()
     for _ in range(3):
         app.processEvents()
+    for plot in window.findChildren(LabPlot):
+        plot.place_legend()
     if not window.grab().save(path):
         print(f"nnopt-gui: {path}: the picture cannot be written there", file=sys.stderr)
         return 2

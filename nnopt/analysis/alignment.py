@@ -10,13 +10,14 @@ import numpy.typing as npt
 from nnopt.analysis.symmetry import Array, Order, Symmetry, identity
 from nnopt.errors import SettingsError, ShapeError
 from nnopt.objectives.network import Network
+from nnopt.shown import Shown
 
 #: rounds over all layers, at most; each of them brings the networks closer, so that few are needed
 _ROUNDS = 100
 
 
-@dataclass(frozen=True, eq=False)
-class Alignment:
+@dataclass(frozen=True, eq=False, repr=False)
+class Alignment(Shown):
     """theta (P,): the network carried to the reference by `symmetry`. before, after: distances |theta - reference|.
     rounds: passes over the layers that were made.
 

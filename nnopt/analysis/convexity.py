@@ -15,16 +15,21 @@ from nnopt.analysis.parallel import Progress, in_parts
 from nnopt.analysis.planes import Plane, Slice
 from nnopt.analysis.taylor import hessian_products
 from nnopt.errors import ShapeError
+from nnopt.shown import Shown
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
-class ConvexityMap:
+@dataclass(frozen=True, eq=False, repr=False)
+class ConvexityMap(Shown):
     """The two eigenvalues of the loss's 2 x 2 Hessian within a plane, on a grid.
 
     a (n1,), b (n2,): coordinates along d1 and d2. smallest, largest (n1, n2): in the plane's own coordinates; their
     signs do not depend on the lengths and the angle of its directions (Sylvester's law of inertia).
+
+    >>> found = ConvexityMap(np.array([0.0, 1.0]), np.zeros(1), np.array([[-2.0], [3.0]]), np.array([[1.0], [4.0]]))
+    >>> found.signs.tolist(), found.share
+    ([[-1], [1]], 0.5)
     """
 
     a: Array
@@ -48,7 +53,8 @@ def convexity_map(
 ) -> ConvexityMap:
     """The exact convexity of a plane at a (n1,), b (n2,), coordinates along d1 and d2: `axes(extent, n)`.
 
-    Two Hessian-vector products a point. threads, progress: as in `values_at`.
+    The eigenvalues of D H(theta(a, b)) D^T with D = [d1; d2]: two Hessian-vector products a point. threads, progress:
+    as in `values_at`. Where the loss has no finite curvature both are NaN.
 
     >>> from nnopt.objectives import functions
     >>> flat = Plane(np.zeros(2), np.array([1.0, 0.0]), np.array([0.0, 1.0]))
@@ -77,6 +83,11 @@ def convexity_of_grid(a: npt.ArrayLike, b: npt.ArrayLike, values: npt.ArrayLike)
 
     At the border as at the neighbour inside; what rounding of the values could cause is zero. Use float64 values: those
     of float32 are too coarse for second differences. Raises: ShapeError.
+
+    >>> a = np.array([-1.0, 0.0, 1.0])
+    >>> found = convexity_of_grid(a, a, a[:, None] ** 2 - 3 * a**2)
+    >>> float(found.smallest[1, 1]), float(found.largest[1, 1])
+    (-6.0, 2.0)
     """
     x, y, v = (np.asarray(given, dtype=np.float64) for given in (a, b, values))
     if x.ndim != 1 or y.ndim != 1 or v.shape != (len(x), len(y)) or min(v.shape) < 3:
@@ -108,8 +119,15 @@ def _eigenvalues(aa: Array, ab: Array, bb: Array) -> tuple[Array, Array]:
 
 
 def slice_curvature(objective: Any, slice_: Slice, coords: npt.ArrayLike) -> Array:
-    """The exact second derivative of the loss along a slice at coords (K,): d . H(theta(s)) d, one Hessian-vector
-    product each."""
+    """The exact second derivative (K,) of the loss along a slice at coords (K,): d . H(theta(s)) d
+
+    One Hessian-vector product each.
+
+    >>> from nnopt.objectives import functions
+    >>> line = Slice(np.zeros(1), np.ones(1))
+    >>> slice_curvature(functions.get("double_well"), line, [0.0, 1.0])
+    array([-4.,  8.])
+    """
     return np.array(
         [
             float(slice_.direction @ hessian_products(objective, theta, slice_.directions)[0])

@@ -36,6 +36,9 @@ class HessianCost:
 
     bytes: 8 P^2. seconds: predicted. fits: whether `hessian` makes one of this size (up to 2 GB). measured: seconds
     that it took, None where it was not made.
+
+    >>> HessianCost(337, 200, bytes=908_552, seconds=0.0031, fits=True, measured=0.0032).sentence
+    '337 parameters: the Hessian takes 909 kB and about 3.1 ms; measured: 3.2 ms'
     """
 
     parameters: int
@@ -54,7 +57,7 @@ class HessianCost:
         return f"{self.parameters:,} parameters: the Hessian takes {size} and about {time}{took}{refused}"
 
 
-class Rates(NamedTuple):
+class _Rates(NamedTuple):
     """Seconds per pair of layers, per entry of the matrix, per entry and example, per product of two activations and
     example."""
 
@@ -76,13 +79,20 @@ def hessian_cost(network: Network, examples: int) -> HessianCost:
     """
     if examples < 1:
         raise SettingsError(f"hessian_cost: expected examples >= 1, got {examples}")
-    rates, size = calibration(), network.size
+    rates, size = _calibration(), network.size
     seconds = sum(rate * amount for rate, amount in zip(rates, _work(network, examples), strict=True))
     return HessianCost(size, examples, 8 * size * size, seconds, 8 * size * size <= LIMIT_BYTES)
 
 
 def measured_hessian(objective: NetworkObjective, theta: npt.ArrayLike) -> tuple[Array, HessianCost]:
     """The Hessian (P, P) at theta (P,), and its cost: predicted, and as measured in making it.
+
+    The first Hessian of a size takes longer than those that follow: memory is made for it.
+
+    >>> objective = NetworkObjective(Network((2, 3, 1)), [[1.0, 2.0], [3.0, 4.0]], [0.0, 1.0])
+    >>> hessian, cost = measured_hessian(objective, objective.network.initial(0))
+    >>> hessian.shape, cost.bytes, cost.measured > 0
+    ((13, 13), 1352, True)
 
     Raises: UnsupportedError above 2 GB; ShapeError.
     """
@@ -93,7 +103,7 @@ def measured_hessian(objective: NetworkObjective, theta: npt.ArrayLike) -> tuple
 
 
 @cache
-def calibration() -> Rates:
+def _calibration() -> _Rates:
     """The rates of this machine, measured at the first call (about 0.1 s) and kept."""
     rows, times = [], []
     for sizes, examples in _SAMPLES:
@@ -107,11 +117,11 @@ def calibration() -> Rates:
     from scipy.optimize import nnls
 
     scale = matrix.max(axis=0)
-    return Rates(*(nnls(matrix / scale, np.ones(len(times)))[0] / scale).tolist())
+    return _Rates(*(nnls(matrix / scale, np.ones(len(times)))[0] / scale).tolist())
 
 
 def _work(network: Network, examples: int) -> tuple[float, float, float, float]:
-    """How much there is of what `Rates` are for."""
+    """How much there is of what `_Rates` are for."""
     columns = [size + 1 for size in network.sizes[:-1]]
     products = sum(a * b for i, a in enumerate(columns) for b in columns[: i + 1])
     pairs, entries = len(columns) * (len(columns) + 1) / 2, float(network.size) ** 2

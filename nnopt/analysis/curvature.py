@@ -12,6 +12,7 @@ from nnopt.analysis.lanczos import eigenpairs
 from nnopt.analysis.taylor import FLAT, hessian_products
 from nnopt.errors import ShapeError
 from nnopt.optimizers.linear import solve_symmetric
+from nnopt.shown import Shown
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
@@ -25,15 +26,19 @@ PRECISE = 1e-6
 
 
 class Inertia(NamedTuple):
-    """How many eigenvalues are positive, zero (in size at most a tolerance times the largest one's) and negative."""
+    """How many eigenvalues are positive, zero (in size at most a tolerance times the largest one's) and negative.
+
+    >>> spectrum([[2.0, 0.0], [0.0, -1.0]]).inertia.negative
+    1
+    """
 
     positive: int
     zero: int
     negative: int
 
 
-@dataclass(frozen=True, eq=False)
-class Spectrum:
+@dataclass(frozen=True, eq=False, repr=False)
+class Spectrum(Shown):
     """Eigenpairs of a symmetric matrix. values (K,): curvatures, descending. vectors (P, K): unit eigenvectors as
     columns. complete: whether these are all of them; if not, they are the largest and the smallest ones.
 
@@ -139,10 +144,12 @@ def _of(part: int, count: int, known: str, sign: str) -> str:
 
 
 def spectrum(hessian: npt.ArrayLike) -> Spectrum:
-    """All eigenpairs of a symmetric matrix (P, P); NaN ones if it is not finite. Raises ShapeError.
+    """All eigenpairs of a symmetric matrix (P, P); NaN ones if it is not finite.
 
     >>> spectrum(np.diag([1.0, 4.0])).condition
     4.0
+
+    Raises: ShapeError.
     """
     h = np.asarray(hessian, dtype=np.float64)
     if h.ndim != 2 or h.shape[0] != h.shape[1]:
@@ -153,10 +160,10 @@ def spectrum(hessian: npt.ArrayLike) -> Spectrum:
     return Spectrum(values[::-1], vectors[:, ::-1])
 
 
-def extreme_spectrum(objective: Any, theta: Array, count: int = EXTREME) -> Spectrum:
-    """The `count` largest and `count` smallest eigenpairs of the Hessian at theta (P,), from Hessian-vector products
-    alone (lanczos.py): for more parameters than a whole Hessian is made for.
+def extreme_spectrum(objective: Any, theta: npt.ArrayLike, count: int = EXTREME) -> Spectrum:
+    """The `count` largest and `count` smallest eigenpairs of the Hessian at theta (P,), from products with it alone.
 
+    For more parameters than a whole Hessian is made for; by Lanczos iteration (lanczos.py).
     At most max(120, 4 count) products; the ends of a spectrum are found first, so they are accurate, and the inner ones
     of those returned are approximate where eigenvalues lie densely. All of them where that is no more work.
 
@@ -167,68 +174,90 @@ def extreme_spectrum(objective: Any, theta: Array, count: int = EXTREME) -> Spec
     (array([2603., 2603.,  809.,   35.]), False)
     """
     most = max(LANCZOS, 4 * count)
-    if theta.size <= most:
+    if np.size(theta) <= most:
         return spectrum(hessian_of(objective, theta))
     found = eigenpairs(objective, theta, count, count, tolerance=PRECISE, most=most)
     return Spectrum(found.values, found.vectors, complete=False)
 
 
-def hessian_of(objective: Any, theta: Array) -> Array:
-    """The Hessian (P, P) at theta (P,): the objective's own, or from Hessian-vector products."""
+def hessian_of(objective: Any, theta: npt.ArrayLike) -> Array:
+    """The Hessian (P, P) at theta (P,): the objective's own, or from Hessian-vector products.
+
+    >>> from nnopt.objectives import functions
+    >>> hessian_of(functions.get("saddle"), [0.0, 0.0])
+    array([[ 2.,  0.],
+           [ 0., -2.]])
+    """
+    point = np.asarray(theta, dtype=np.float64)
     with np.errstate(all="ignore"):
         if hasattr(objective, "hessian"):
-            return np.asarray(objective.hessian(theta))
-        h = hessian_products(objective, theta, np.eye(theta.size))
+            return np.asarray(objective.hessian(point))
+        h = hessian_products(objective, point, np.eye(point.size))
     return 0.5 * (h + h.T)
 
 
-def spectrum_at(objective: Any, theta: Array, most: int = MOST_PARAMETERS) -> Spectrum:
+def spectrum_at(objective: Any, theta: npt.ArrayLike, most: int = MOST_PARAMETERS) -> Spectrum:
     """The Hessian's spectrum at theta (P,): complete up to `most` parameters, its two ends above.
 
     >>> from nnopt.objectives import functions
-    >>> spectrum_at(functions.get("saddle"), np.zeros(2)).kind
+    >>> spectrum_at(functions.get("saddle"), [0.0, 0.0]).kind
     'saddle'
     """
-    if theta.size <= most:
+    if np.size(theta) <= most:
         return spectrum(hessian_of(objective, theta))
     return extreme_spectrum(objective, theta)
 
 
-def newton_step(hessian: Array, gradient: Array, damping: float = 0.0) -> tuple[Array, str]:
+def newton_step(hessian: npt.ArrayLike, gradient: npt.ArrayLike, damping: float = 0.0) -> tuple[Array, str]:
     """s (P,) with (H + damping I) s = -g, and what must be said about it.
 
     Whatever the signs of the curvatures: with g . s > 0 the step goes uphill, and the note says so. A singular
-    matrix gives the least-norm step, and the note says that.
+    matrix gives the least-norm step, and the note says that. hessian (P, P), symmetric; gradient g (P,).
 
-    >>> newton_step(np.diag([2.0, -1.0]), np.array([1.0, 3.0]))
+    >>> newton_step([[2.0, 0.0], [0.0, -1.0]], [1.0, 3.0])
     (array([-0.5,  3. ]), 'the Newton step goes uphill')
     """
+    matrix, slope = np.asarray(hessian, dtype=np.float64), np.asarray(gradient, dtype=np.float64)
     with np.errstate(all="ignore"):
-        matrix = hessian if damping == 0.0 else hessian + damping * np.eye(len(hessian))
-        step, singular = solve_symmetric(matrix, -gradient)
-        uphill = float(gradient @ step) > 0.0
+        if damping != 0.0:
+            matrix = matrix + damping * np.eye(len(matrix))
+        step, singular = solve_symmetric(matrix, -slope)
+        uphill = float(slope @ step) > 0.0
     notes = ["the Newton step goes uphill"] if uphill else []
     if singular:
         notes.append("the Hessian is singular: least-norm step")
     return step, "; ".join(notes)
 
 
-def newton_step_at(objective: Any, theta: Array, gradient: Array, damping: float = 0.0) -> tuple[Array, str]:
-    """`newton_step` at theta (P,): a direct solve up to 600 parameters, MINRES on Hessian-vector products above
-    (Paige, Saunders 1975; also for indefinite Hessians), and the note says how exactly it was solved."""
-    if theta.size <= MOST_PARAMETERS:
-        return newton_step(hessian_of(objective, theta), gradient, damping)
+def newton_step_at(
+    objective: Any, theta: npt.ArrayLike, gradient: npt.ArrayLike, damping: float = 0.0
+) -> tuple[Array, str]:
+    """`newton_step` at theta (P,), where the gradient is (P,), for any number of parameters.
+
+    A direct solve up to 600 parameters, above it MINRES on Hessian-vector products, for indefinite Hessians too; the
+    note says how exactly it was solved if not to 0.1 %.
+
+    >>> from nnopt.objectives import functions
+    >>> f, theta = functions.get("saddle"), np.array([1.0, 0.5])
+    >>> newton_step_at(f, theta, f.gradient(theta))
+    (array([-1. , -0.5]), '')
+
+    Source: MINRES: Paige and Saunders (1975).
+    """
+    point, slope = np.asarray(theta, dtype=np.float64), np.asarray(gradient, dtype=np.float64)
+    if point.size <= MOST_PARAMETERS:
+        return newton_step(hessian_of(objective, point), slope, damping)
     from scipy.sparse.linalg import LinearOperator, minres
 
     def product(v: Array) -> Array:
         flat = v.ravel()
-        return np.asarray(hessian_products(objective, theta, flat[None])[0] + damping * flat)
+        return np.asarray(hessian_products(objective, point, flat[None])[0] + damping * flat)
 
-    operator = LinearOperator((theta.size, theta.size), matvec=product, dtype=np.float64)
-    step, _ = minres(operator, -gradient, rtol=1e-6, maxiter=200)
-    length = float(np.linalg.norm(gradient))
-    left = float(np.linalg.norm(product(step) + gradient)) / length if length > 0 else 0.0
-    notes = ["the Newton step goes uphill"] if float(gradient @ step) > 0.0 else []
+    operator = LinearOperator((point.size, point.size), matvec=product, dtype=np.float64)
+    step, _ = minres(operator, -slope, rtol=1e-6, maxiter=200)
+    length = float(np.linalg.norm(slope))
+    left = float(np.linalg.norm(product(step) + slope)) / length if length > 0 else 0.0
+    notes = ["the Newton step goes uphill"] if float(slope @ step) > 0.0 else []
     if left > 1e-3:
         notes.append(f"the Newton step is approximate: residual {100 * left:.2g} % of the gradient")
     return step, "; ".join(notes)

@@ -17,23 +17,36 @@ import numpy.typing as npt
 
 from nnopt.analysis.curvature import Spectrum, newton_step_at, spectrum_at
 from nnopt.analysis.planes import Plane, Slice
-from nnopt.analysis.taylor import quadratic_model
 from nnopt.errors import SettingsError, ShapeError, UnsupportedError, unknown_name
+from nnopt.shown import Shown
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
-#: every kind of direction; a number may follow some of them ("coordinate:3", "eigenvector:0", "random:7")
-KINDS = ("coordinate", "gradient", "newton", "eigenvector", "random", "pca1", "pca2", "towards")
+#: every kind of direction -> what it is; a number may follow some of them ("coordinate:3", "eigenvector:0", "random:7")
+KINDS = {
+    "coordinate": "along one parameter; coordinate:0 is the first",
+    "gradient": "downhill, against the gradient",
+    "newton": "along the Newton step, damped if asked",
+    "eigenvector": "along an eigenvector of the Hessian: eigenvector:0 of the largest curvature, :-1 of the smallest",
+    "random": "random, filter-normalized (Li et al. 2018): each unit as long as its own weights; random:7 by its seed",
+    "pca1": "the principal component of a run that explains most of its path's variance",
+    "pca2": "the second principal component of a run, at a right angle to the first",
+    "towards": "straight to another point, another solution, say, which is at 1",
+}
 #: states of a run that its principal components are computed from, at most
 MOST_STATES = 300
 #: axes turned by less than this many degrees keep their names
 SAME_AXIS = 10.0
 
 
-@dataclass(frozen=True, eq=False)
-class Direction:
+@dataclass(frozen=True, eq=False, repr=False)
+class Direction(Shown):
     """vector (P,): along the axis. label: the axis in words. explained: share of the trajectory's variance along it,
-    for principal components. note: what must be said ("the Newton step goes uphill")."""
+    for principal components. note: what must be said ("the Newton step goes uphill").
+
+    >>> Direction(np.array([0.0, 2.0]), "y").slice(np.zeros(2)).point(1.5)
+    array([0., 3.])
+    """
 
     vector: Array
     label: str
@@ -45,12 +58,17 @@ class Direction:
         return Slice(origin, self.vector, self.label)
 
 
-@dataclass(frozen=True, eq=False)
-class Context:
+@dataclass(frozen=True, eq=False, repr=False)
+class Context(Shown):
     """What directions at a point are made from; gradient, Hessian and components are computed once, when needed.
 
     objective; theta (P,). trajectory (K, P): states of the run. target (P,): for "towards". damping: of the Newton
     step, >= 0. names: of the coordinates.
+
+    >>> from nnopt.objectives import functions
+    >>> here = Context(functions.get("saddle"), [1.0, 0.5])
+    >>> here.gradient, here.spectrum.values, here.name(1)
+    (array([ 2., -1.]), array([ 2., -2.]), 'y')
     """
 
     objective: Any
@@ -59,6 +77,11 @@ class Context:
     target: Array | None = None
     damping: float = 0.0
     names: tuple[str, ...] = field(default=())
+
+    def __post_init__(self) -> None:
+        for name in ("theta", "trajectory", "target"):
+            if getattr(self, name) is not None:
+                object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=np.float64))
 
     @cached_property
     def gradient(self) -> Array:
@@ -78,7 +101,7 @@ class Context:
 
     @cached_property
     def components(self) -> tuple[Array, Array]:
-        """Of the trajectory: see `principal_components`."""
+        """Of the trajectory: see `principal_components`. Raises: UnsupportedError without one."""
         if self.trajectory is None:
             raise UnsupportedError("principal components need a trajectory: the states of a run")
         return principal_components(self.trajectory)
@@ -146,9 +169,10 @@ def direction(kind: str, context: Context) -> Direction:
 
 
 def plane(first: str, second: str, context: Context, orthogonal: bool = True) -> Plane:
-    """The plane of two kinds of directions through context.theta; orthogonal: the second axis is the rest of the second
-    direction, at a right angle to the first. "gradient", "newton" give the plane that contains both steps exactly.
-    The plane of three solutions is `planes.plane_through`.
+    """The plane of two kinds of directions through context.theta.
+
+    orthogonal: the second axis is the rest of the second direction, at a right angle to the first. "gradient", "newton"
+    give the plane that contains both steps exactly. The plane of three solutions is `planes.plane_through`.
 
     >>> from nnopt.objectives import functions
     >>> flat = plane("gradient", "newton", Context(functions.get("wood"), functions.get("wood").start))
@@ -180,10 +204,16 @@ def plane(first: str, second: str, context: Context, orthogonal: bool = True) ->
 
 def plane_of_steps(theta: Array, gradient_step: Array, newton_step: Array) -> Plane:
     """The plane through theta that contains both steps exactly, with unit axes at a right angle: along the gradient
-    step, and along the rest of the Newton step.
+    step, and along the rest of the Newton step. theta, gradient_step, newton_step (P,).
 
     Where one of them is zero or both are parallel, the second axis is any at a right angle, and its label says so.
-    Raises UnsupportedError where both are zero.
+
+    >>> flat = plane_of_steps(np.zeros(3), np.array([0.0, -2.0, 0.0]), np.array([3.0, -4.0, 0.0]))
+    >>> coords, distance = flat.project([3.0, -4.0, 0.0])
+    >>> coords, bool(distance < 1e-12)
+    (array([4., 3.]), True)
+
+    Raises: UnsupportedError where both are zero.
     """
     steps = [step for step in (gradient_step, newton_step) if np.isfinite(step).all() and np.any(step)]
     if not steps:
@@ -204,7 +234,12 @@ def plane_of_steps(theta: Array, gradient_step: Array, newton_step: Array) -> Pl
 
 def natural_plane(context: Context) -> Plane:
     """For a function of two parameters the coordinate plane through the origin, so that axes are x and y themselves;
-    otherwise the plane of gradient and Newton step."""
+    otherwise the plane of gradient and Newton step. Raises as `plane`.
+
+    >>> from nnopt.objectives import functions
+    >>> natural_plane(Context(functions.get("booth"), np.ones(2))).labels
+    ('x', 'y')
+    """
     if context.theta.size == 2:
         names = (context.name(0), context.name(1))
         return Plane(np.zeros(2), np.array([1.0, 0.0]), np.array([0.0, 1.0]), names)
@@ -212,14 +247,24 @@ def natural_plane(context: Context) -> Plane:
 
 
 def natural_slice(context: Context, kind: str = "gradient") -> Slice:
-    """For a function of one parameter the function itself; otherwise the line of a kind of direction."""
+    """For a function of one parameter the function itself; otherwise the line of a kind of direction. Raises as
+    `direction`.
+
+    >>> from nnopt.objectives import functions
+    >>> natural_slice(Context(functions.get("double_well"), np.array([0.5]))).point(2.0)
+    array([2.])
+    """
     if context.theta.size == 1:
         return Slice(np.zeros(1), np.ones(1), context.name(0))
     return direction(kind, context).slice(context.theta)
 
 
 def turned(flat: Plane, degrees: float) -> Plane:
-    """The same plane, axes turned by an angle (counter-clockwise); its axes must be orthonormal."""
+    """The same plane, axes turned by an angle (counter-clockwise); its axes must be orthonormal.
+
+    >>> turned(Plane(np.zeros(2), np.array([1.0, 0.0]), np.array([0.0, 1.0])), 30.0).d1.round(3)
+    array([0.866, 0.5  ])
+    """
     c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
     return Plane(flat.origin, c * flat.d1 + s * flat.d2, c * flat.d2 - s * flat.d1, flat.labels)
 
@@ -229,7 +274,12 @@ def valley_axes(flat: Plane, hessian: npt.ArrayLike) -> Plane:
     smallest in size; the second goes across it.
 
     hessian (2, 2): of the loss in the plane's own coordinates (of `flat.model(objective)`). Axes that only change
-    places, or turn by less than 10 degrees, keep their names.
+    places, or turn by less than 10 degrees, keep their names. Raises: ShapeError if the directions are parallel.
+
+    >>> flat = Plane(np.zeros(2), np.array([1.0, 0.0]), np.array([0.0, 1.0]))
+    >>> found = valley_axes(flat, [[2.0, -1.0], [-1.0, 2.0]])
+    >>> found.labels, (found.d1 * np.sqrt(2)).round(12)
+    (('along the valley', 'across the valley'), array([1., 1.]))
     """
     plain = flat.orthonormal()
     # d_i = sum_j M_ij e_j: derivatives along the unit axes e from those along d
@@ -251,19 +301,24 @@ def valley_axes(flat: Plane, hessian: npt.ArrayLike) -> Plane:
     return Plane(flat.origin, d1, d2, ("along the valley", "across the valley"))
 
 
-def valley_plane(objective: Any, flat: Plane) -> Plane:
-    """`valley_axes` with the exact Hessian of the loss in the plane."""
-    return valley_axes(flat, quadratic_model(objective, flat.origin, flat.directions).hessian)
+def random_direction(objective: Any, theta: npt.ArrayLike, seed: int) -> Array:
+    """A random direction (P,), filter-normalized: each unit as long as its own weights        (Li et al. 2018)
 
+    Each unit's row has the norm of that unit's row in theta (P,), and zero for its bias. For objectives without a
+    network: of the norm of theta (1 for theta = 0).
 
-def random_direction(objective: Any, theta: Array, seed: int) -> Array:
-    """A random direction (P,), filter-normalized (Li et al. 2018): each unit's row has the norm of that unit's row in
-    theta, and zero for its bias. For objectives without a network: of the norm of theta (1 for theta = 0)."""
-    vector = np.random.default_rng([seed, 0x5EED]).standard_normal(theta.size)
+    >>> from nnopt.objectives import functions
+    >>> np.linalg.norm(random_direction(functions.get("booth"), [3.0, 4.0], seed=7)).round(12)
+    np.float64(5.0)
+
+    Raises: UnsupportedError where all weights are zero.
+    """
+    point = np.asarray(theta, dtype=np.float64)
+    vector = np.random.default_rng([seed, 0x5EED]).standard_normal(point.size)
     network = getattr(objective, "network", None)
     if network is None:
-        return np.asarray(vector * ((float(np.linalg.norm(theta)) or 1.0) / np.linalg.norm(vector)))
-    for rows, weights in zip(network.layers(vector), network.layers(theta), strict=True):
+        return np.asarray(vector * ((float(np.linalg.norm(point)) or 1.0) / np.linalg.norm(vector)))
+    for rows, weights in zip(network.layers(vector), network.layers(point), strict=True):
         rows[:, -1] = 0.0
         norms = np.linalg.norm(weights, axis=1) / np.maximum(np.linalg.norm(rows, axis=1), 1e-300)
         rows *= norms[:, None]
@@ -273,14 +328,16 @@ def random_direction(objective: Any, theta: Array, seed: int) -> Array:
 
 
 def principal_components(thetas: npt.ArrayLike, count: int = 2) -> tuple[Array, Array]:
-    """(vectors (k, P), explained (k,)) of a trajectory (K, P), k <= count: unit directions of the largest variance
-    around its mean, and each one's share of the whole variance. They point from the first state towards the last. Fewer
-    are returned where the trajectory has no extent beyond them (a relative 1e-10).
+    """Unit directions (k, P) of the largest variance of a trajectory (K, P), and the share that each explains, (k,).
+
+    Of the variance around the mean, s_i^2 / sum s^2 with the singular values s. k <= count: fewer where the trajectory
+    has no extent beyond them (a relative 1e-10). The directions point from the first state towards the last; states
+    that are not finite are left out.
 
     >>> principal_components([[0.0, 0.0], [3.0, 0.1], [6.0, 0.0]])[1].round(3)
     array([1., 0.])
 
-    Raises: ShapeError.
+    Source: for paths of training, Li et al. (2018), section 7. Raises: ShapeError.
     """
     path = np.asarray(thetas, dtype=np.float64)
     if path.ndim != 2 or not len(path):
@@ -299,8 +356,16 @@ def principal_components(thetas: npt.ArrayLike, count: int = 2) -> tuple[Array, 
 
 
 def trajectory(history: Any, stop: int | None = None, most: int = MOST_STATES) -> Array:
-    """States (K, P) of a run up to step `stop` (included), at most about `most`, evenly spaced; from stored states
-    where the history offers that (`trail`), so that nothing is replayed."""
+    """States (K, P) of a run up to step `stop` (included), at most about `most`, evenly spaced.
+
+    From stored states where the history offers that (`trail`), so that nothing is replayed.
+
+    >>> import nnopt
+    >>> history = nnopt.minimize(nnopt.functions.get("booth"), nnopt.optimizers.Newton(), start=[0.0, 0.0], steps=2)
+    >>> trajectory(history)
+    array([[0., 0.],
+           [1., 3.]])
+    """
     stop = history.length - 1 if stop is None else stop
     if hasattr(history, "trail"):
         return np.asarray(history.trail(stop, most)[1])

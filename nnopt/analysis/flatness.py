@@ -55,7 +55,11 @@ BEYOND = 1e60
 
 @dataclass(frozen=True)
 class Flat:
-    """A flat stretch of a curve, in points: start .. stop, its mean, and whether the curve is lower afterwards."""
+    """A flat stretch of a curve, in points: start .. stop, its mean, and whether the curve is lower afterwards.
+
+    >>> Flat(0.0, 120.5, level=2.0, escaped=True).level
+    2.0
+    """
 
     start: float
     stop: float
@@ -64,7 +68,7 @@ class Flat:
 
 
 @dataclass(frozen=True)
-class Noise:
+class _Noise:
     """Standard deviation of the curve around its course.
 
     local: of one point, at every place (n,). slow: what means of 1, 2, 4, ... points have in addition, because noise
@@ -82,16 +86,21 @@ class Noise:
 
 def flat_stretches(curve: Array, shortest: float, size: float = 0.0) -> list[Flat]:
     """All flat stretches of curve (n,) longer than `shortest` points, in order. size: of the numbers from which the
-    curve was made by subtraction; what changes less than their rounding is one flat stretch."""
+    curve was made by subtraction; what changes less than their rounding is one flat stretch.
+
+    >>> curve = 1.0 / (1.0 + np.exp((np.arange(200.0) - 100.0) / 5.0))
+    >>> [(round(flat.level, 1), flat.escaped) for flat in flat_stretches(curve, shortest=10.0)]
+    [(1.0, True), (0.0, False)]
+    """
     n = len(curve)
     smooth = _median_filter(curve, 2 * round(SPIKE * n) + 1, mode="nearest")
-    scale = largest_descent(smooth)
+    scale = _largest_descent(smooth)
     if scale <= ROUNDING * max(size, float(np.median(np.abs(smooth)))):
         return [Flat(0, n, float(np.mean(smooth)))] if n > shortest else []
     # in units of the scale; an explosion is kept within what can be squared
     with np.errstate(over="ignore"):
         curve, smooth = (np.clip(c / scale, -BEYOND, BEYOND) for c in (curve, smooth))
-    noise = measure_noise(curve)
+    noise = _measure_noise(curve)
     curve = np.where(np.abs(curve - smooth) > 0.03 + 6.0 * noise.local, smooth, curve)
     flats = _with_ends(curve, _merged(curve, _refined(curve, noise), noise, shortest), noise)
     flats = [_settled(curve, flat, noise) for flat in _to_the_borders(curve, flats, noise)]
@@ -109,14 +118,14 @@ def flat_stretches(curve: Array, shortest: float, size: float = 0.0) -> list[Fla
     ]
 
 
-def largest_descent(curve: Array) -> float:
+def _largest_descent(curve: Array) -> float:
     """The scale of a run: the most that it falls from an earlier to a later point; for a curve that only rises, its
     range."""
     descent = float(np.max(np.maximum.accumulate(curve) - curve))
     return descent if descent > 0.0 else float(np.ptp(curve))
 
 
-def measure_noise(curve: Array) -> Noise:
+def _measure_noise(curve: Array) -> _Noise:
     """From fourth differences of means of 1, 2, 4, ... points, which no smooth course contributes to."""
     n = len(curve)
     sums = np.concatenate([[0.0], np.cumsum(curve)])
@@ -145,10 +154,10 @@ def measure_noise(curve: Array) -> Noise:
     for _ in range(4):
         growth = 1.0 + 0.7 * max(0.0, growth - 1.0)
         slow.append(slow[-1] * float(np.sqrt(growth / 2.0)))
-    return Noise(local, tuple(slow))
+    return _Noise(local, tuple(slow))
 
 
-def _refined(curve: Array, noise: Noise) -> list[Flat]:
+def _refined(curve: Array, noise: _Noise) -> list[Flat]:
     """Flat cores of the curve: those that a stricter view finds inside them if steps lie between these; that is how
     small drops are seen beside large ones."""
     windows = _windows(curve, noise)
@@ -203,7 +212,7 @@ def _is_step(curve: Array, a: Flat, b: Flat) -> bool:
 
 
 @dataclass(frozen=True)
-class Windows:
+class _Windows:
     """Differences of the means left and right of every place, for one half-width m, beyond what noise explains.
 
     excess[i]: of place m + i; minus infinity where the change is at the border of the window, not in its middle.
@@ -213,7 +222,7 @@ class Windows:
     excess: Array
 
 
-def _windows(curve: Array, noise: Noise) -> list[Windows]:
+def _windows(curve: Array, noise: _Noise) -> list[_Windows]:
     n = len(curve)
     sums = np.concatenate([[0.0], np.cumsum(curve)])
     windows = []
@@ -226,7 +235,7 @@ def _windows(curve: Array, noise: Noise) -> list[Windows]:
         if half >= 2:
             inner = (sums[m + half : n + 1 - m + half] - 2 * sums[m:-m] + sums[m - half : n + 1 - m - half]) / half
             excess[inner * np.sign(change) < 0.25 * np.abs(change)] = -np.inf
-        windows.append(Windows(m, excess))
+        windows.append(_Windows(m, excess))
     return windows
 
 
@@ -234,7 +243,7 @@ def _usual(n: int) -> int:
     return max(1, round(WIDEST * n))
 
 
-def _cores(curve: Array, windows: list[Windows], drift: float) -> list[Flat]:
+def _cores(curve: Array, windows: list[_Windows], drift: float) -> list[Flat]:
     """Stretches in which no window sees more than noise and `drift`; what a narrow window has seen hides a place from
     the wider ones."""
     n = len(curve)
@@ -268,7 +277,7 @@ def _half_widths(widest: int) -> Iterator[int]:
         m *= 2
 
 
-def _merged(curve: Array, flats: list[Flat], noise: Noise, shortest: float) -> list[Flat]:
+def _merged(curve: Array, flats: list[Flat], noise: _Noise, shortest: float) -> list[Flat]:
     """Neighbours of one level with a short interruption become one."""
     merged: list[Flat] = []
     for flat in flats:
@@ -289,7 +298,7 @@ def _merged(curve: Array, flats: list[Flat], noise: Noise, shortest: float) -> l
     return merged
 
 
-def _with_ends(curve: Array, flats: list[Flat], noise: Noise) -> list[Flat]:
+def _with_ends(curve: Array, flats: list[Flat], noise: _Noise) -> list[Flat]:
     """The flat stretches with their ends, from the shape of the drops between them; and those that lie, too short to
     be seen before, between the parts of a drop."""
     starts, stops = [f.start for f in flats[:1]], []
@@ -325,7 +334,7 @@ def _with_ends(curve: Array, flats: list[Flat], noise: Noise) -> list[Flat]:
     ]
 
 
-def _departure(curve: Array, a: Flat, b: Flat, noise: Noise) -> float:
+def _departure(curve: Array, a: Flat, b: Flat, noise: _Noise) -> float:
     """The last place at which the curve is still at the level of `a`, to the 1.8 % of the drop to `b` at which a
     logistic drop begins: one of another shape, with a long foot, begins no earlier. a.start where that cannot be
     told."""
@@ -334,7 +343,7 @@ def _departure(curve: Array, a: Flat, b: Flat, noise: Noise) -> float:
     return stop if _stands_still(curve, a.start, stop, a, b) else a.start
 
 
-def _arrival(curve: Array, a: Flat, b: Flat, noise: Noise) -> float:
+def _arrival(curve: Array, a: Flat, b: Flat, noise: _Noise) -> float:
     """The first place from which on the curve is at the level of `b`, in the same sense; b.stop where that cannot be
     told."""
     places = np.flatnonzero(_near(curve, b, a.level - b.level, noise)[int(a.stop) :])
@@ -352,7 +361,7 @@ def _stands_still(curve: Array, start: float, stop: float, a: Flat, b: Flat) -> 
     return drift * STILL * (b.start - a.stop) <= abs(a.level - b.level)
 
 
-def _near(curve: Array, flat: Flat, height: float, noise: Noise) -> npt.NDArray[np.bool_]:
+def _near(curve: Array, flat: Flat, height: float, noise: _Noise) -> npt.NDArray[np.bool_]:
     """Where the curve is within 1.8 % of `height` from the level of a flat stretch, as far as noise lets us see."""
     half = max(1, len(curve) // 200)
     tolerance = FOOT * abs(height)
@@ -361,7 +370,7 @@ def _near(curve: Array, flat: Flat, height: float, noise: Noise) -> npt.NDArray[
     return np.asarray(np.abs(_running_mean(curve, half) - flat.level) <= tolerance)
 
 
-def _to_the_borders(curve: Array, flats: list[Flat], noise: Noise) -> list[Flat]:
+def _to_the_borders(curve: Array, flats: list[Flat], noise: _Noise) -> list[Flat]:
     """Flat stretches that begin or end a little inside the curve, at the same level, reach its border."""
     n = len(curve)
     near = max(1.0, CORE * n)
@@ -375,7 +384,7 @@ def _to_the_borders(curve: Array, flats: list[Flat], noise: Noise) -> list[Flat]
     return flats
 
 
-def _settled(curve: Array, flat: Flat, noise: Noise) -> Flat:
+def _settled(curve: Array, flat: Flat, noise: _Noise) -> Flat:
     """The flat stretch without the part, at one end, over which it drifts: noise hides a slow drift from every window,
     not from the whole stretch."""
     while flat.stop - flat.start >= 8:

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from nnopt.analysis.taylor import hessian_products
 from nnopt.errors import SettingsError, ShapeError
+from nnopt.shown import Shown
 
 Array: TypeAlias = npt.NDArray[np.float64]
 #: v (P,) -> H v (P,)
@@ -26,11 +27,16 @@ BASIS_BYTES = 256_000_000
 _ROUNDING = 1e-12
 
 
-@dataclass(frozen=True, eq=False)
-class Eigenpairs:
+@dataclass(frozen=True, eq=False, repr=False)
+class Eigenpairs(Shown):
     """values (K,), descending; vectors (P, K): unit eigenvectors as columns; residuals (K,): |H v - value v|, which
     bounds the distance of each value to a true eigenvalue. products: Hessian-vector products made. converged: whether
-    all residuals are as small as was asked."""
+    all residuals are as small as was asked.
+
+    >>> found = extreme_pairs(lambda v: np.array([3.0, 2.0, 1.0]) * v, size=3, top=1)
+    >>> found.values.round(12), found.vectors.shape, found.converged
+    (array([3.]), (3, 1), True)
+    """
 
     values: Array
     vectors: Array
@@ -40,7 +46,12 @@ class Eigenpairs:
 
 
 def product_of(objective: Any, theta: npt.ArrayLike) -> Product:
-    """v (P,) -> H v (P,) for the Hessian at theta (P,): by the objective's `hvp`, else as `hessian_products` does."""
+    """v (P,) -> H v (P,) for the Hessian at theta (P,): by the objective's `hvp`, else as `hessian_products` does.
+
+    >>> from nnopt.objectives import functions
+    >>> product_of(functions.get("booth"), [0.0, 0.0])(np.array([1.0, 0.0]))
+    array([10.,  8.])
+    """
     point = np.asarray(theta, dtype=np.float64)
 
     def product(v: Array) -> Array:
@@ -101,12 +112,14 @@ def extreme_pairs(
     """`eigenpairs` of any symmetric matrix (P, P) of which `product` computes v -> A v.
 
     size: P. basis: vectors kept at once; by default as many as pay (about 3 per pair and 40 more). fewest: products
-    made before a result is believed, for starts among the wrong eigenvectors.
+    made before a result is believed, for starts among the wrong eigenvectors. The rest as for `eigenpairs`.
 
     >>> diagonal = np.arange(1.0, 1001.0)
     >>> found = extreme_pairs(lambda v: diagonal * v, 1000, top=2, bottom=1)
     >>> found.values.round(6)
     array([1000.,  999.,    1.])
+
+    Source: Lanczos (1950); thick restarts: Wu and Simon (2000). Raises: SettingsError, ShapeError.
     """
     if top < 0 or bottom < 0 or top + bottom < 1 or size < 1:
         raise SettingsError(f"eigenpairs: expected top + bottom >= 1 and size >= 1, got {top}, {bottom} and {size}")

@@ -25,6 +25,7 @@ from nnopt.analysis.convexity import (
 from nnopt.analysis.parallel import Progress, in_parts
 from nnopt.analysis.planes import Plane, Slice, plane_through
 from nnopt.errors import SettingsError, ShapeError
+from nnopt.shown import Shown
 
 Array: TypeAlias = npt.NDArray[np.float64]
 #: half-width, or the borders (a0, a1, b0, b1)
@@ -53,9 +54,14 @@ def values_at(
     >>> line = Slice(np.zeros(2), np.array([1.0, 1.0]))
     >>> values_at(functions.get("booth"), line, [0.0, 1.0])
     array([74., 20.])
+
+    Raises: ShapeError, SettingsError; what the objective raises goes through.
     """
     directions = place.directions
-    c = np.asarray(coords, dtype=np.float64).reshape(-1, len(directions))
+    given = np.asarray(coords, dtype=np.float64)
+    c = given[:, None] if given.ndim == 1 and len(directions) == 1 else given
+    if c.ndim != 2 or c.shape[1] != len(directions):
+        raise ShapeError(f"coords: expected shape (K, {len(directions)}), got {given.shape}")
     origin = np.asarray(place.origin, dtype=np.float64)
 
     def evaluate(part: slice) -> Array:
@@ -64,14 +70,35 @@ def values_at(
                 return np.asarray(objective.values_on_plane(origin, directions, c[part], dtype), dtype=np.float64)
             some, rows = c[part], max(1, CHUNK // origin.size)
             return np.concatenate(
-                [losses(objective, origin + some[k : k + rows] @ directions) for k in range(0, len(some), rows)]
+                [_losses(objective, origin + some[k : k + rows] @ directions) for k in range(0, len(some), rows)]
             )
 
     return in_parts(evaluate, len(c), (), threads, progress)
 
 
-def losses(objective: Any, thetas: Array) -> Array:
-    """Losses (K,) at the rows of thetas (K, P), in float64, of any objective that has at least `value`."""
+def losses(objective: Any, thetas: npt.ArrayLike, threads: int = 1, progress: Progress | None = None) -> Array:
+    """Losses (K,) at the rows of thetas (K, P), in float64, of any objective that has at least `value`.
+
+    threads, progress: as in `values_at`.
+
+    >>> from nnopt.objectives import functions
+    >>> losses(functions.get("booth"), [[1.0, 3.0], [0.0, 0.0]])
+    array([ 0., 74.])
+
+    Raises: ShapeError.
+    """
+    rows = np.asarray(thetas, dtype=np.float64)
+    if rows.ndim != 2:
+        raise ShapeError(f"thetas: expected shape (K, P), got {rows.shape}")
+
+    def evaluate(part: slice) -> Array:
+        with np.errstate(all="ignore"):
+            return _losses(objective, rows[part])
+
+    return in_parts(evaluate, len(rows), (), threads, progress)
+
+
+def _losses(objective: Any, thetas: Array) -> Array:
     values = getattr(objective, "values", None)
     if values is None:
         return np.array([float(objective.value(theta)) for theta in thetas])
@@ -83,12 +110,20 @@ def losses(objective: Any, thetas: Array) -> Array:
 def slice_values(
     objective: Any, slice_: Slice, coords: npt.ArrayLike, dtype: npt.DTypeLike = np.float64, threads: int = 1
 ) -> Array:
-    """Losses (K,) at the coordinates (K,) of a slice; the rest as in `values_at`."""
+    """Losses (K,) at the coordinates (K,) of a slice; the rest as for `values_at`.
+
+    >>> from nnopt.objectives import functions
+    >>> slice_values(functions.get("double_well"), Slice(np.zeros(1), np.ones(1)), [0.0, 1.0])
+    array([1.4, 0.7])
+    """
     return values_at(objective, slice_, coords, dtype, threads)
 
 
 def axes(extent: Extent, n: int | tuple[int, int]) -> tuple[Array, Array]:
-    """The coordinates (n1,) and (n2,) of a grid. extent: half-width r, or (a0, a1, b0, b1). Raises SettingsError.
+    """The coordinates (n1,) and (n2,) of a grid, evenly from border to border.
+
+    extent: half-width r, or (a0, a1, b0, b1). n: points along each axis, or along d1 and d2, at least 2. Raises:
+    SettingsError.
 
     >>> axes((0, 1, -1, 1), (2, 3))
     (array([0., 1.]), array([-1.,  0.,  1.]))
@@ -122,7 +157,7 @@ def grid(
 
     extent: half-width r, or (a0, a1, b0, b1). n: points along each axis, or along d1 and d2. dtype: precision for
     networks. threads, progress: as in `values_at`. The numbers returned are float64, infinities and NaN among them
-    where the loss is.
+    where the loss is. Raises as `axes` and `values_at`.
 
     >>> from nnopt.objectives import functions
     >>> plane = Plane(np.zeros(2), np.array([1.0, 0.0]), np.array([0.0, 1.0]))
@@ -143,8 +178,16 @@ def progressive_grid(
     dtype: npt.DTypeLike = np.float32,
     threads: int = 1,
 ) -> Iterator[tuple[int, Array]]:
-    """(n, losses (n, n)) for each of the sizes, coarse to fine. A grid with 2 n - 1 points keeps those of the one with
-    n points before it and computes the new ones only."""
+    """(n, losses (n, n)) for each of the sizes, coarse to fine.
+
+    A grid with 2 n - 1 points keeps those of the one with n points before it and computes the new ones only. extent,
+    dtype, threads: as in `grid`. Raises: SettingsError.
+
+    >>> from nnopt.objectives import functions
+    >>> plane = Plane(np.zeros(2), np.array([1.0, 0.0]), np.array([0.0, 1.0]))
+    >>> [(n, losses.min()) for n, losses in progressive_grid(functions.get("booth"), plane, (0, 2, 1, 4), sizes=(3, 5))]
+    [(3, np.float64(1.25)), (5, np.float64(0.3125))]
+    """
     known: Array | None = None
     for n in sizes:
         a, b = axes(extent, n)
@@ -191,12 +234,15 @@ def refine(
     return values
 
 
-@dataclass(frozen=True, eq=False)
-class ProjectedPath:
+@dataclass(frozen=True, eq=False, repr=False)
+class ProjectedPath(Shown):
     """A trajectory on a slice or plane that does not contain it.
 
     coords (K, d): the feet of the states. distances (K,): of the states to the plane. losses (K,): true, at the states
     themselves. below (K,): at their feet, which is what the plane's contours show there.
+
+    >>> ProjectedPath(np.zeros((1, 2)), np.array([3.0]), losses=np.array([0.5]), below=np.array([2.0])).distances
+    array([3.])
     """
 
     coords: Array
@@ -204,9 +250,18 @@ class ProjectedPath:
     losses: Array
     below: Array
 
+    @property
+    def columns(self) -> dict[str, Array]:
+        """As a table, one row per state: a (and b), the coordinates; distance, loss, below; arrays (K,)."""
+        names = "ab" if self.coords.shape[1] <= 2 else [f"coords[{place}]" for place in range(self.coords.shape[1])]
+        coords = dict(zip(names, self.coords.T, strict=False))
+        return {**coords, "distance": self.distances, "loss": self.losses, "below": self.below}
+
 
 def project_path(objective: Any, place: Slice | Plane, thetas: npt.ArrayLike, threads: int = 1) -> ProjectedPath:
     """A trajectory (K, P) projected onto a slice or plane, with what the projection hides: distances and true losses.
+
+    Raises: ShapeError.
 
     >>> from nnopt.objectives import functions
     >>> line = Slice(np.zeros(2), np.array([1.0, 0.0]))
@@ -219,12 +274,7 @@ def project_path(objective: Any, place: Slice | Plane, thetas: npt.ArrayLike, th
         raise ShapeError(f"thetas: expected shape (K, {np.size(place.origin)}), got {states.shape}")
     coords, distances = place.project(states)
     coords = coords.reshape(len(states), -1)
-
-    def evaluate(part: slice) -> Array:
-        with np.errstate(all="ignore"):
-            return losses(objective, states[part])
-
-    true = in_parts(evaluate, len(states), (), threads)
+    true = losses(objective, states, threads)
     return ProjectedPath(coords, np.asarray(distances), true, values_at(objective, place, coords, np.float64, threads))
 
 
@@ -234,6 +284,9 @@ def window(marks: npt.ArrayLike, aspect: float | None = None, least: float = 1e-
 
     marks: current point first, then landings, model minimum, ...; those that are not finite are left out. aspect: width
     over height of the panel, for equal scales on both axes. least: smallest size of the window.
+
+    >>> window([1.0, 3.0]), window([[0.0, 0.0], [4.0, 1.0]])
+    ((0.0, 4.0), (-2.0, 6.0, -0.5, 1.5))
     """
     m = np.asarray(marks, dtype=np.float64)
     line = m.ndim == 1
@@ -261,6 +314,9 @@ def log_levels(values: npt.ArrayLike, count: int = 12, lowest: float | None = No
     minimum. lowest: what heights are measured from; the lowest finite value by default. The highest and lowest 2 % of
     the heights are beyond the last and first level, so that wild values do not take all of them. Empty where the
     values are all equal or none is finite.
+
+    >>> log_levels([-5.0, -4.0, 5.0, 95.0], count=3)
+    array([-4.,  5., 95.])
     """
     v = np.asarray(values, dtype=np.float64)
     v = v[np.isfinite(v)]

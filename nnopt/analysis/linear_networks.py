@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from nnopt.errors import DataError, SettingsError, ShapeError
 from nnopt.objectives.network import Network
+from nnopt.shown import Shown
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
@@ -23,8 +24,8 @@ Array: TypeAlias = npt.NDArray[np.float64]
 _WHITE = 1e-6
 
 
-@dataclass(frozen=True, eq=False)
-class Modes:
+@dataclass(frozen=True, eq=False, repr=False)
+class Modes(Shown):
     """What a linear network learns, one mode after the other: Y^T X / N = U diag(s) V^T.
 
     strengths (R,): s, descending. outputs (C, R): U, inputs (D, R): V, as columns. rest: loss that no linear network
@@ -121,8 +122,8 @@ def half_rise_time(s: float, u0: float, tau: float, layers: int = 2) -> float:
 
         n layers:  tau/n * integral from u0 to s/2 of du / (u^(2 - 2/n) (s - u))        (Saxe et al. 2014)
 
-    Stronger modes come earlier, each after a plateau of its own. Units and arguments as for `mode_strength`; 0 for a
-    mode that starts at more than s / 2.
+    Stronger modes come earlier, each after a plateau of its own. Units, arguments and errors as for `mode_strength`; 0
+    for a mode that starts at more than s / 2.
 
     >>> round(half_rise_time(s=2.0, u0=1e-3, tau=50.0), 2)
     95.01
@@ -159,8 +160,9 @@ def deep_linear_losses(t: npt.ArrayLike, modes: Modes, u0: float | npt.ArrayLike
 
 
 def mode_strengths(network: Network, theta: npt.ArrayLike, modes: Modes) -> Array:
-    """u: how strong each mode is in the weights, diag(U^T W_n ... W_1 V); theta (..., P) -> (..., R).
+    """u: how strong each mode is in the weights, diag(U^T W_n ... W_1 V)        (Saxe et al. 2014)
 
+    theta (..., P) -> (..., R), so that a whole run's states are taken at once.
     Raises: SettingsError unless the activation is `identity`; ShapeError.
 
     >>> modes = Modes(np.array([3.0]), np.eye(1), np.eye(1), 0.0)
@@ -265,8 +267,10 @@ def autoencoder_critical_points(variances: npt.ArrayLike, hidden: int) -> list[C
 def autoencoder_theta(network: Network, components: npt.ArrayLike, kept: Iterable[int]) -> Array:
     """theta (P,) of the critical point that keeps some principal components: W1 = their rows, W2 = their columns.
 
-    components (D, D): principal components of the inputs as columns. Spare hidden units are zero.
-    Raises: SettingsError unless the network is D-hidden-D, linear, with enough hidden units.
+    There W2 W1 projects onto these components        (Baldi & Hornik 1989)
+
+    components (D, D): principal components of the inputs as columns. kept: indices of some of them. Spare
+    hidden units are zero. Raises: SettingsError unless the network is D-hidden-D, linear, with enough hidden units.
 
     >>> autoencoder_theta(Network((2, 1, 2), "identity"), np.eye(2), [1])
     array([0., 1., 0., 0., 0., 1., 0.])

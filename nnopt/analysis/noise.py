@@ -19,6 +19,7 @@ from nnopt.analysis.theory import covariance_factor
 from nnopt.errors import SettingsError, UnsupportedError
 from nnopt.optimizers.batches import Mini
 from nnopt.runs.blas import one_thread
+from nnopt.shown import Shown
 
 Array: TypeAlias = npt.NDArray[np.float64]
 Rows: TypeAlias = npt.NDArray[np.intp]
@@ -41,8 +42,8 @@ def example_gradients(objective: Any, theta: npt.ArrayLike) -> Array:
     return np.array([objective.value_and_gradient(vector, row)[1] for row in rows])
 
 
-@dataclass(frozen=True, eq=False)
-class GradientNoise:
+@dataclass(frozen=True, eq=False, repr=False)
+class GradientNoise(Shown):
     """The gradients of single examples at one point, and what follows for batches of them.
 
     gradients (N, P). mean (P,): the full gradient g. total: trace of S, the covariance of one example's gradient.
@@ -105,7 +106,9 @@ class GradientNoise:
 
 
 def gradient_noise(objective: Any, theta: npt.ArrayLike) -> GradientNoise:
-    """The noise at theta (P,); N single gradients are computed, (N, P) numbers kept. Raises as `example_gradients`.
+    """The noise of the gradient at theta (P,): its covariance, angle and signal by batch size, exactly.
+
+    N single gradients are computed, (N, P) numbers kept. Raises as `example_gradients`.
 
     >>> from nnopt.objectives.network import Network
     >>> from nnopt.objectives.objective import NetworkObjective
@@ -117,8 +120,8 @@ def gradient_noise(objective: Any, theta: npt.ArrayLike) -> GradientNoise:
     return GradientNoise(example_gradients(objective, theta))
 
 
-@dataclass(frozen=True, eq=False)
-class MeasuredNoise:
+@dataclass(frozen=True, eq=False, repr=False)
+class MeasuredNoise(Shown):
     """What batches of one size were found to do. batch: their size B. gradients (draws, P): of the batches drawn.
     full (P,): the full gradient.
 

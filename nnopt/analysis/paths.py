@@ -20,13 +20,14 @@ from nnopt.optimizers.batches import Mini
 from nnopt.optimizers.schedules import Cosine, Schedule
 from nnopt.runs.history import History
 from nnopt.runs.minimize import minimize
+from nnopt.shown import Shown
 
 Array: TypeAlias = npt.NDArray[np.float64]
 Rows: TypeAlias = npt.NDArray[np.intp]
 
 
-@dataclass(frozen=True, eq=False)
-class Path:
+@dataclass(frozen=True, eq=False, repr=False)
+class Path(Shown):
     """A Bezier curve p(t) = sum_i C(n, i) (1 - t)^(n - i) t^i controls[i], 0 <= t <= 1, through parameter space.
 
     controls (n + 1, P): the first and the last one are its ends. Two of them make a straight line, three a quadratic
@@ -70,7 +71,9 @@ class Path:
 
 
 def straight_path(start: npt.ArrayLike, end: npt.ArrayLike) -> Path:
-    """p(t) = (1 - t) start + t end; start, end (P,). Raises ShapeError.
+    """p(t) = (1 - t) start + t end, the straight line        (Goodfellow, Vinyals & Saxe 2015)
+
+    start, end (P,). Raises: ShapeError.
 
     >>> straight_path([0.0, 0.0], [3.0, 4.0]).length()
     5.0
@@ -93,8 +96,8 @@ def aligned_path(network: Network, start: npt.ArrayLike, end: npt.ArrayLike) -> 
     return straight_path(start, align(network, end, start).theta)
 
 
-@dataclass(frozen=True, eq=False)
-class Profile:
+@dataclass(frozen=True, eq=False, repr=False)
+class Profile(Shown):
     """The loss along a path. t (K,) from 0 to 1, values (K,): the loss there.
 
     >>> Profile(np.array([0.0, 0.5, 1.0]), np.array([1.0, 5.0, 2.0])).barrier
@@ -139,7 +142,7 @@ class BendObjective:
 
     t runs over the midpoints of `nodes` equal intervals. They are its examples, so that mini-batches of them estimate
     the integral as the paper's random t do. start, end (P,): fixed ends. The objective behind it needs
-    `value_and_gradient`, and is quickest with `values_and_gradients`.
+    `value_and_gradient`, and is quickest with `values_and_gradients`. Raises: ShapeError, SettingsError for nodes < 1.
 
     >>> from nnopt.objectives import functions
     >>> bend = BendObjective(functions.get("himmelblau"), [3.0, 2.0], [-2.805118, 3.131312])
@@ -189,8 +192,8 @@ class BendObjective:
         return np.array([value for value, _ in pairs]), np.array([gradient for _, gradient in pairs])
 
 
-@dataclass(frozen=True, eq=False)
-class Connection:
+@dataclass(frozen=True, eq=False, repr=False)
+class Connection(Shown):
     """A trained curve. path: with its profile; straight: the profile of the straight line between the same ends.
     history: the run that trained the bend.
 

@@ -13,12 +13,13 @@ import numpy.typing as npt
 
 from nnopt.analysis.taylor import QuadraticModel, quadratic_model
 from nnopt.errors import ShapeError, UnsupportedError
+from nnopt.shown import Shown
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
-class Slice:
+@dataclass(frozen=True, eq=False, repr=False)
+class Slice(Shown):
     """The line theta(s) = origin + s * direction; origin, direction (P,). label: its axis in words.
 
     >>> line = Slice(np.zeros(2), np.array([2.0, 0.0]))
@@ -33,12 +34,13 @@ class Slice:
     label: str = "distance"
 
     def __post_init__(self) -> None:
+        _keep_arrays(self, "origin", "direction")
         _check_axes(self.origin, self.direction)
 
     @property
     def directions(self) -> Array:
         """(1, P)."""
-        return np.asarray(self.direction, dtype=np.float64)[None]
+        return self.direction[None]
 
     def point(self, s: float) -> Array:
         """theta (P,) at s."""
@@ -62,8 +64,8 @@ class Slice:
         return quadratic_model(objective, self.origin, self.directions)
 
 
-@dataclass(frozen=True, eq=False)
-class Plane:
+@dataclass(frozen=True, eq=False, repr=False)
+class Plane(Shown):
     """The plane theta(a, b) = origin + a * d1 + b * d2; origin, d1, d2 (P,). labels: its axes in words.
 
     The directions may have any lengths and angle; `orthonormal` gives the same plane with unit axes at right angles.
@@ -83,12 +85,13 @@ class Plane:
     labels: tuple[str, str] = ("first direction", "second direction")
 
     def __post_init__(self) -> None:
+        _keep_arrays(self, "origin", "d1", "d2")
         _check_axes(self.origin, self.d1, self.d2)
 
     @property
     def directions(self) -> Array:
         """(2, P)."""
-        return np.stack([self.d1, self.d2]).astype(np.float64, copy=False)
+        return np.stack([self.d1, self.d2])
 
     def point(self, a: float, b: float) -> Array:
         """theta (P,) at (a, b)."""
@@ -153,6 +156,15 @@ def plane_through(first: npt.ArrayLike, second: npt.ArrayLike, third: npt.ArrayL
         return Plane(points[0], d1, d2, labels)
     side = float(np.linalg.norm(d1)) * _unit(rest)
     return Plane(points[0], d1, side, (labels[0], "across, to the side of the third solution"))
+
+
+def _keep_arrays(place: Slice | Plane, *names: str) -> None:
+    """Lists of numbers are taken too."""
+    for name in names:
+        try:
+            object.__setattr__(place, name, np.asarray(getattr(place, name), dtype=np.float64))
+        except (TypeError, ValueError):
+            raise ShapeError(f"{name}: expected numbers (P,), got {getattr(place, name)!r:.200}") from None
 
 
 def _check_axes(origin: Array, *directions: Array) -> None:

@@ -38,6 +38,9 @@ class Plateau:
 
     level: mean loss there. escaped: whether a drop follows; if not, a plateau and convergence look the same from the
     loss alone.
+
+    >>> Plateau(start=100, stop=350, level=0.5, escaped=True).steps
+    250
     """
 
     start: int
@@ -60,10 +63,17 @@ class PlateauDetector:
     +- 4 widths: from 1.8 % to 98.2 % of its height. The answer does not change when the loss is multiplied by a
     positive number or shifted, and spikes shorter than 2 % of the run do not interrupt a plateau.
 
-    shortest: fraction of the run, in (0, 1). Raises SettingsError outside.
+    shortest: fraction of the run, in (0, 1). Raises: SettingsError outside.
+
+    >>> detector, t = PlateauDetector(), np.arange(1000)
+    >>> detector.extend(1 / (1 + np.exp((t - 500) / 20)))
+    >>> [(round(plateau.level, 2), plateau.escaped) for plateau in detector.plateaus()]
+    [(1.0, True), (0.0, False)]
 
     Deciding takes a few milliseconds, so it is not done at every step: the answer for T steps is that for the last
     multiple of a power of two of at most T / 128 steps, and a stretch that is flat at its end lasts until T.
+
+    Source: differences of means, narrow windows first, as in Baranowski, Chen & Fryzlewicz (2019).
     """
 
     def __init__(self, shortest: float = 0.05) -> None:
@@ -170,7 +180,14 @@ class PlateauDetector:
 
 
 def find_plateaus(loss: npt.ArrayLike) -> list[Plateau]:
-    """The plateaus of a whole loss curve (T,): what `PlateauDetector` says after the same steps."""
+    """The plateaus of a whole loss curve (T,): what `PlateauDetector` says after the same steps.
+
+    >>> find_plateaus(np.repeat([2.0, 1.0], [400, 600]))  # doctest: +NORMALIZE_WHITESPACE
+    [Plateau(start=0, stop=399, level=2.0, escaped=True),
+     Plateau(start=400, stop=1000, level=1.0, escaped=False)]
+
+    Raises: ShapeError, SettingsError for what are not numbers.
+    """
     detector = PlateauDetector()
     detector.extend(loss)
     return list(detector.plateaus())

@@ -1,253 +1,41 @@
-"""Restarts: one method from many starting points, all runs updated together through batched kernels."""
+"""Restarts: an experiment from many seeds, in this process or in parts on many workers.
+
+Each part goes through the batched kernels (together.py); parts are handed out as a sweep's runs are (runs/tasks.py).
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Executor
+from dataclasses import replace
+from operator import index
+from time import perf_counter
 from typing import Any, TypeAlias
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from nnopt.analysis.ensembles import Evaluator, evaluator, updater
-from nnopt.analysis.landscape import losses
-from nnopt.errors import SettingsError, ShapeError, UnsupportedError
-from nnopt.optimizers.base import Optimizer
-from nnopt.optimizers.batches import AllRows, Batches, Full, Sampler
-from nnopt.optimizers.schedules import Constant, Schedule
-from nnopt.runs.blas import one_thread
-from nnopt.runs.experiment import Experiment, NetworkProblem, Stop
+from nnopt import errors
+from nnopt.analysis.restarts_result import Restarts, joined
+from nnopt.analysis.together import Ensemble, train_together
+from nnopt.errors import NnoptError, SettingsError, UnsupportedError
+from nnopt.runs.experiment import MAX_SEED, Experiment, NetworkProblem
+from nnopt.runs.parcels import Parcel, needs_of, text_of
 from nnopt.runs.problem import build
-from nnopt.runs.state import Outcome
+from nnopt.runs.tasks import WorkersGone, carry_out, usable_processors, workers_for
 
 Array: TypeAlias = npt.NDArray[Any]
 
-
-@dataclass(frozen=True, eq=False)
-class Restarts:
-    """What K runs came to.
-
-    seeds (K,). theta (K, P): where each ended. losses (K,): the full training loss there, in float64; infinity where it
-    is not a number. outcomes: how each ended. steps (T,), curves (T, K): full training losses that were measured on the
-    way, NaN after a run's end.
-
-    >>> from nnopt.objectives import functions
-    >>> from nnopt.optimizers import get
-    >>> found = train_together(functions.get("bowl"), get("sgd")(), [[2.0], [-1.0], [3.0]], steps=5)
-    >>> found.best, found.order, found.diverged.any()
-    (1, array([1, 0, 2]), np.False_)
-    """
-
-    seeds: npt.NDArray[np.int64]
-    theta: Array
-    losses: Array
-    outcomes: tuple[Outcome, ...]
-    steps: npt.NDArray[np.int64]
-    curves: Array
-
-    @property
-    def best(self) -> int:
-        """Index of the run with the lowest loss."""
-        return int(self.losses.argmin())
-
-    @property
-    def order(self) -> npt.NDArray[np.intp]:
-        """Indices of the runs from the lowest loss to the highest, (K,)."""
-        return np.argsort(self.losses, kind="stable")
-
-    @property
-    def diverged(self) -> npt.NDArray[np.bool_]:
-        """Which of them diverged, (K,)."""
-        return np.array([outcome.kind == "diverged" for outcome in self.outcomes], dtype=np.bool_)
-
-
-class Ensemble:
-    """K runs of one method that differ in start and batches only; each agrees with its own `minimize` to rounding.
-
-    objective: a `NetworkObjective` (batched) or anything with `value_and_gradient` (one by one). optimizer: any method;
-    elementwise rules are applied to all runs in one go, others (curvature, line searches) run by run. starts (K, P).
-    schedule, batches: as in a run. seeds: of the batches, one per run (0 .. K-1). every: steps between measurements
-    of the full loss (an epoch). stop: limits for "converged" and "diverged" (gradient norm of the full loss, looked at
-    when that is measured). dtype: float64, or float32, which is about twice as fast.
-
-    `advance` makes updates, `result` says where the runs are; one thread at a time.
-    Raises: ShapeError, SettingsError, UnsupportedError for what does not fit.
-
-    >>> from nnopt.objectives import functions
-    >>> from nnopt.optimizers import get
-    >>> runs = Ensemble(functions.get("himmelblau"), get("sgd")(lr=0.01), [[1.0, 1.0], [-1.0, 1.0]])
-    >>> runs.advance(20), runs.advance(1000) < 1000, runs.running
-    (20, True, 0)
-    >>> runs.result().theta.round(3)
-    array([[ 3.   ,  2.   ],
-           [-2.805,  3.131]])
-    """
-
-    def __init__(
-        self,
-        objective: Any,
-        optimizer: Optimizer,
-        starts: npt.ArrayLike,
-        *,
-        schedule: Schedule | None = None,
-        batches: Batches | None = None,
-        seeds: Sequence[int] | None = None,
-        every: int | None = None,
-        stop: Stop | None = None,
-        dtype: npt.DTypeLike = np.float64,
-    ) -> None:
-        one_thread()
-        if not isinstance(optimizer, Optimizer):
-            raise SettingsError(f"optimizer: expected one such as nnopt.optimizers.Adam(), got {optimizer!r}")
-        kind = np.dtype(dtype)
-        if kind not in (np.float64, np.float32):
-            raise SettingsError(f"Ensemble: expected dtype float64 or float32, got {kind}")
-        thetas = _starts(starts, objective)
-        count = len(thetas)
-        self.objective = objective
-        self.optimizer = optimizer
-        self.step = 0
-        self._seeds = _seeds(seeds, count)
-        self._schedule = schedule if schedule is not None else Constant()
-        self._samplers = _samplers(objective, batches, self._seeds)
-        epoch = self._samplers[0].steps_per_epoch if self._samplers else 1
-        if every is not None and every < 1:
-            raise SettingsError(f"Ensemble: expected every >= 1, got {every}")
-        self._every = epoch if every is None else every
-        self._stop = stop if stop is not None else Stop()
-        self._rate = float(getattr(optimizer, "lr", 1.0))
-        self._evaluate: Evaluator = evaluator(objective, kind)
-        self._updater = updater(optimizer, objective)
-        # the runs that go on, by index; those that have ended leave these arrays
-        self._alive = np.arange(count)
-        self._theta = thetas.astype(kind)
-        self._updater.begin(self._theta)
-        with np.errstate(over="ignore"):
-            self._longest = self._stop.explosion * np.maximum(_norms(thetas), 1.0)
-        self._final = thetas.copy()
-        self._outcomes = [Outcome("running", 0)] * count
-        self._steps: list[int] = []
-        self._curves: list[Array] = []
-        self._arrive(np.zeros(count))
-
-    @property
-    def running(self) -> int:
-        """How many runs go on."""
-        return len(self._alive)
-
-    def advance(self, steps: int, should_stop: Callable[[], bool] | None = None) -> int:
-        """Make up to `steps` updates of every run that goes on; fewer once all have ended, or once `should_stop()`,
-        asked before each, is true. Returns the number made."""
-        made = 0
-        with np.errstate(all="ignore"):
-            while made < steps and len(self._alive) and not (should_stop is not None and should_stop()):
-                rate = self._rate * float(self._schedule.factor(self.step))
-                move = self._updater.update(self._theta, self._value, self._gradient, self._rows, rate)
-                self._theta = (self._theta + move).astype(self._theta.dtype, copy=False)
-                self.step += 1
-                made += 1
-                self._arrive(_norms(move))
-        return made
-
-    def result(self) -> Restarts:
-        """Where the runs are now."""
-        theta = self._final.copy()
-        theta[self._alive] = self._theta
-        with np.errstate(all="ignore"):
-            final = losses(self.objective, theta)
-        final[np.isnan(final)] = math.inf
-        outcomes = list(self._outcomes)
-        for index in self._alive:
-            outcomes[index] = Outcome("running", self.step)
-        steps, curves = np.array(self._steps, dtype=np.int64), np.array(self._curves).reshape(-1, len(theta))
-        return Restarts(self._seeds.copy(), theta, final, tuple(outcomes), steps, curves)
-
-    def _arrive(self, lengths: Array) -> None:
-        """Evaluate the batches of this step, measure if it is time, and let runs leave that have ended."""
-        with np.errstate(all="ignore"):
-            self._rows = self._drawn()
-            self._value, self._gradient = self._evaluate(self._theta, self._rows)
-            norms = _norms(self._gradient)
-            ended = ~((lengths <= self._longest) & np.isfinite(self._value) & np.isfinite(norms))
-            converged = np.zeros_like(ended)
-            if self.step % self._every == 0 or self._rows is None:
-                value = self._value
-                if self._rows is not None:
-                    value, gradient = self._evaluate(self._theta, None)
-                    norms = _norms(gradient)
-                converged = ~ended & (norms < self._stop.gradient_norm)
-                if self.step % self._every == 0:
-                    self._measured(value)
-        leave = ended | converged
-        if leave.any():
-            self._let_go(leave, ended, norms)
-
-    def _drawn(self) -> npt.NDArray[np.intp] | None:
-        if not self._samplers:
-            return None
-        rows = [self._samplers[index].rows(self.step) for index in self._alive]
-        return np.array(rows).reshape(len(rows), -1)
-
-    def _measured(self, values: Array) -> None:
-        row = np.full(len(self._seeds), np.nan)
-        row[self._alive] = values
-        self._steps.append(self.step)
-        self._curves.append(row)
-
-    def _let_go(self, leave: Array, diverged: Array, norms: Array) -> None:
-        for place in np.flatnonzero(leave):
-            if diverged[place]:
-                reason = "a step, the loss or its gradient is not finite or exploded"
-                outcome = Outcome("diverged", self.step, f"diverged at step {self.step}: {reason}")
-            else:
-                text = f"the gradient's norm {norms[place]:.1e} is below {self._stop.gradient_norm:g}"
-                outcome = Outcome("converged", self.step, f"converged at step {self.step}: {text}")
-            index = self._alive[place]
-            self._outcomes[index] = outcome
-            self._final[index] = self._theta[place]
-        stay = ~leave
-        self._alive, self._theta, self._longest = self._alive[stay], self._theta[stay], self._longest[stay]
-        self._value, self._gradient = self._value[stay], self._gradient[stay]
-        self._rows = None if self._rows is None else self._rows[stay]
-        self._updater.keep(stay)
-
-
-def train_together(
-    objective: Any,
-    optimizer: Optimizer,
-    starts: npt.ArrayLike,
-    steps: int,
-    *,
-    schedule: Schedule | None = None,
-    batches: Batches | None = None,
-    seeds: Sequence[int] | None = None,
-    every: int | None = None,
-    stop: Stop | None = None,
-    dtype: npt.DTypeLike = np.float64,
-) -> Restarts:
-    """Make up to `steps` updates of a method from K starting points at once; arguments as for `Ensemble`.
-
-    theta_k <- theta_k + update(gradient of L over the batch (seed_k, t)), for k = 1 .. K. In float64 each run agrees
-    with `minimize(objective, optimizer, start=starts[k], seed=seeds[k], ...)` to rounding.
-
-    >>> from nnopt.objectives import datasets
-    >>> from nnopt.objectives.network import Network
-    >>> from nnopt.objectives.objective import NetworkObjective
-    >>> from nnopt.optimizers import get
-    >>> data, network = datasets.get("xor", points=50).make(1), Network((2, 4, 1))
-    >>> objective = NetworkObjective(network, data.X, data.y)
-    >>> starts = [network.initial(seed) for seed in range(8)]
-    >>> found = train_together(objective, get("adam")(), starts, steps=100)
-    >>> found.theta.shape, found.curves.shape, bool((found.losses < found.curves[0]).all())
-    ((8, 17), (101, 8), True)
-    """
-    ensemble = Ensemble(
-        objective, optimizer, starts, schedule=schedule, batches=batches, seeds=seeds, every=every, stop=stop,
-        dtype=dtype,
-    )  # fmt: skip
-    ensemble.advance(steps)
-    return _stopped(ensemble)
+#: seeds of a part: enough for the kernels to pay, few enough that a lost worker costs little
+LEAST, MOST = 8, 16
+#: parts per worker, so that all end at about the same time
+EACH = 4
+#: where nobody says where: seconds tried here, and expected seconds from which several processes are worth their start
+TRIED, WORTH = 0.3, 2.0
+#: seconds between reports of progress
+TOLD = 0.2
 
 
 def restart(
@@ -256,67 +44,208 @@ def restart(
     method: int = 0,
     dtype: npt.DTypeLike = np.float64,
     should_stop: Callable[[], bool] | None = None,
+    *,
+    executor: Executor | None = None,
+    workers: int | None = None,
+    cluster: str | None = None,
+    progress: Callable[[float], object] | None = None,
 ) -> Restarts:
-    """An experiment on a network from other seeds: initial weights and batches are those of each seed, data and split
-    stay those of the experiment, so that only the start makes the difference.
+    """An experiment on a network from other seeds, together: what the start alone makes of it.
 
-    Raises: UnsupportedError for an experiment on a function (its start is no matter of chance); as `build`.
+    Initial weights and batches are those of each seed, data and split stay those of the experiment.
+
+    seeds (K,): the order of the results. method: which of the experiment's. dtype: float64, or float32, which is about
+    twice as fast. executor: any `concurrent.futures.Executor`; workers: so many processes of this machine (1: this
+    process); cluster: the address of a Dask scheduler. With none of the three the runs begin in this process, and if
+    they are going to take longer than some seconds, they are made by one process per processor instead. On workers the
+    seeds are made in parts of 8 to 16, and the part of a worker that is lost is made again.
+
+    A run depends on its seed alone: on one machine its bits are the same wherever it is made and whatever is made
+    beside it; it agrees with a `Run` of that seed to rounding.
+
+    should_stop: once it is true, no more updates are made. Runs made here are then as far as they have come
+    ("running"); of runs made by workers, those whose part has ended are returned, and the others are left out (`seeds`
+    says which are there). progress: told the share that is done, from 0 to 1, now and then; after every part of
+    workers. An interrupt ends the processes that were started here.
+
+    Raises: UnsupportedError for an experiment on a function (its start is no matter of chance) and for classes of a
+    script on workers; SettingsError; as `build`; WorkersGone if there is nobody left to make the runs.
 
     >>> from nnopt.runs.experiment import default_experiment, set_path
     >>> found = restart(set_path(default_experiment(), "steps", 20), seeds=range(3))
     >>> found.theta.shape, found.outcomes[0].kind
     ((3, 33), 'stopped')
     """
-    if not isinstance(experiment.problem, NetworkProblem):
-        raise UnsupportedError("restart: a function has one start and no seed; give `train_together` the starts")
-    if not 0 <= method < len(experiment.methods):
-        raise SettingsError(f"method: expected 0 .. {len(experiment.methods) - 1}, got {method}")
-    problem, chosen = build(experiment), experiment.methods[method]
-    numbers = [int(seed) for seed in seeds]
-    ensemble = Ensemble(
-        problem.objective, chosen.optimizer, [problem.initial(seed) for seed in numbers], schedule=chosen.schedule,
-        batches=chosen.batches, seeds=numbers, every=experiment.measure.every, stop=experiment.stop, dtype=dtype,
-    )  # fmt: skip
-    ensemble.advance(experiment.steps, should_stop)
-    return _stopped(ensemble)
+    job = _Job(experiment, seeds, method, np.dtype(dtype))
+    stop = should_stop if should_stop is not None else lambda: False
+    told = progress if progress is not None else lambda share: None
+    if executor is None and workers is None and cluster is None:
+        here = _Here(job, stop)
+        here.advance(TRIED)
+        if not here.is_long or len(job.seeds) < 2 or usable_processors() < 2 or job.homeless:
+            return here.finish(told)
+    with workers_for("restart", len(job.seeds), job.homeless, executor, workers, cluster) as chosen:
+        return _Here(job, stop).finish(told) if chosen is None else _on_workers(job, chosen, stop, told)
 
 
-def _stopped(ensemble: Ensemble) -> Restarts:
-    found = ensemble.result()
-    reason = f"stopped at step {ensemble.step}: all its steps are made"
-    outcomes = tuple(
-        Outcome("stopped", ensemble.step, reason) if outcome.running else outcome for outcome in found.outcomes
-    )
-    return Restarts(found.seeds, found.theta, found.losses, outcomes, found.steps, found.curves)
+class _Job:
+    """What is to be done, checked: its runs can begin."""
+
+    def __init__(self, experiment: Experiment, seeds: Sequence[int], method: int, dtype: np.dtype[Any]) -> None:
+        if not isinstance(experiment.problem, NetworkProblem):
+            raise UnsupportedError("restart: a function has one start and no seed; give `train_together` the starts")
+        if not 0 <= method < len(experiment.methods):
+            raise SettingsError(f"method: expected 0 .. {len(experiment.methods) - 1}, got {method}")
+        self.seeds = _whole_numbers(seeds)
+        self.experiment, self.method, self.dtype = experiment, method, dtype
+        self.problem = build(experiment)
+        # whatever does not fit is said here, not by some worker
+        self.ensemble(self.seeds[:1])
+        self._needs = needs_of([experiment])
+        self.homeless = self._needs.homeless
+
+    def ensemble(self, seeds: Sequence[int]) -> Ensemble:
+        """The runs of some seeds, at their start."""
+        chosen = self.experiment.methods[self.method]
+        return Ensemble(
+            self.problem.objective, chosen.optimizer, [self.problem.initial(seed) for seed in seeds],
+            schedule=chosen.schedule, batches=chosen.batches, seeds=seeds, every=self.experiment.measure.every,
+            stop=self.experiment.stop, held_out=self.problem.held_out, dtype=self.dtype,
+        )  # fmt: skip
+
+    def nothing(self) -> Restarts:
+        """What there is before any run is made."""
+        empty, none = np.empty(0), np.empty(0, dtype=np.int64)
+        return Restarts(none, np.empty((0, self.problem.size)), empty, (), none, np.empty((0, 0)))
+
+    def parts(self, workers: int) -> Iterator[Part]:
+        """All seeds, in order, as tasks for so many workers."""
+        parcel = text_of(self.experiment), self._needs.plugins, self._needs.modules
+        count = len(self.seeds)
+        size = min(max(LEAST, math.ceil(count / (EACH * workers))), MOST, math.ceil(count / workers))
+        for some in np.array_split(np.array(self.seeds, dtype=np.int64), math.ceil(count / size)):
+            yield Part(*parcel, tuple(some.tolist()), self.method, self.dtype.name)
 
 
-def _norms(rows: Array) -> Array:
-    return np.asarray(np.sqrt(np.vecdot(rows, rows)))
+class _Here:
+    """The runs of a job in this process."""
+
+    def __init__(self, job: _Job, stop: Callable[[], bool]) -> None:
+        self._ensemble = job.ensemble(job.seeds)
+        self._steps, self._stop = job.experiment.steps, stop
+        self._seconds = 0.0
+
+    @property
+    def done(self) -> bool:
+        """Whether no update is left to be made."""
+        return self._ensemble.step >= self._steps or not self._ensemble.running or self._stop()
+
+    @property
+    def is_long(self) -> bool:
+        """Whether the rest is expected to take so long that it is worth starting processes."""
+        made = self._ensemble.step
+        return not self.done and self._seconds / max(made, 1) * (self._steps - made) > WORTH
+
+    def advance(self, seconds: float) -> None:
+        """Make updates, one at least, for that long."""
+        ensemble, began, first = self._ensemble, perf_counter(), self._ensemble.step
+
+        def enough() -> bool:
+            return self._stop() or (ensemble.step > first and perf_counter() - began > seconds)
+
+        ensemble.advance(self._steps - first, enough)
+        self._seconds += perf_counter() - began
+
+    def finish(self, told: Callable[[float], object]) -> Restarts:
+        """Make the rest."""
+        while not self.done:
+            told(self._ensemble.step / self._steps)
+            self.advance(TOLD)
+        if self._ensemble.running and self._ensemble.step < self._steps:
+            return self._ensemble.result()
+        told(1.0)
+        return self._ensemble.ended()
 
 
-def _starts(starts: npt.ArrayLike, objective: Any) -> npt.NDArray[np.float64]:
-    thetas = np.array(starts, dtype=np.float64)
-    size = getattr(objective, "size", None)
-    if thetas.ndim != 2 or not thetas.size or (isinstance(size, int) and thetas.shape[1] != size):
-        raise ShapeError(f"starts: expected shape (K, {size or 'P'}), got {thetas.shape}")
-    if not np.isfinite(thetas).all():
-        raise SettingsError("starts: expected finite numbers")
-    return thetas
+def _whole_numbers(seeds: Sequence[int]) -> tuple[int, ...]:
+    try:
+        numbers = tuple(index(seed) for seed in seeds)
+    except TypeError:
+        numbers = ()
+    if not numbers or not all(0 <= number <= MAX_SEED for number in numbers):
+        raise SettingsError(f"seeds: expected one or more whole numbers from 0 to 2^63 - 1, got {seeds!r:.200}")
+    return numbers
 
 
-def _seeds(seeds: Sequence[int] | None, count: int) -> npt.NDArray[np.int64]:
-    numbers = np.arange(count) if seeds is None else np.array(list(seeds))
-    if numbers.shape != (count,) or numbers.dtype.kind not in "iu" or (numbers < 0).any():
-        raise SettingsError(f"seeds: expected {count} whole numbers >= 0, one per start, got {seeds!r}")
-    return numbers.astype(np.int64)
+# ---- on workers
 
 
-def _samplers(objective: Any, batches: Batches | None, seeds: npt.NDArray[np.int64]) -> list[Sampler]:
-    """One per run, or none for full batches."""
-    if batches is None or isinstance(batches, Full):
-        return []
-    examples = getattr(objective, "examples", None)
-    if examples is None:
-        raise UnsupportedError(f"{type(objective).__name__} has no `examples` to draw batches from")
-    samplers = [batches.sampler(examples, int(seed)) for seed in seeds]
-    return [] if isinstance(samplers[0], AllRows) else samplers
+class Part(Parcel, frozen=True):
+    """Some seeds of an experiment in its parcel. method: which of its methods. dtype: name of the precision.
+
+    >>> Part("{}", seeds=(3, 4)).dtype
+    'float64'
+    """
+
+    seeds: tuple[int, ...] = ()
+    method: int = 0
+    dtype: str = "float64"
+
+
+class Failure(msgspec.Struct, frozen=True):
+    """Why a part could not be made: name of the error's class, and its text.
+
+    >>> perform(Part("[]", seeds=(3,))).kind
+    'SpecError'
+    """
+
+    kind: str
+    reason: str
+
+
+def perform(part: Part) -> Restarts | Failure:
+    """Make the runs of a part. Whatever is raised is its result: to try again would change nothing.
+
+    >>> from nnopt.runs.experiment import default_experiment, dumps
+    >>> text = dumps(default_experiment()).replace("5000", "5")
+    >>> perform(Part(text, seeds=(3, 4))).seeds
+    array([3, 4])
+    """
+    try:
+        job = _Job(part.open("restart"), part.seeds, part.method, np.dtype(part.dtype))
+        # the data are where the parts are put together, too
+        return replace(_Here(job, lambda: False).finish(lambda share: None), objective=None)
+    except NnoptError as error:
+        return Failure(type(error).__name__, str(error))
+    except Exception as error:  # a plug-in's own
+        return Failure(NnoptError.__name__, " ".join(f"{type(error).__name__}: {error}".split()))
+
+
+def _on_workers(job: _Job, executor: Executor, stop: Callable[[], bool], told: Callable[[float], object]) -> Restarts:
+    parts = list(job.parts(getattr(executor, "workers", None) or usable_processors()))
+    made: dict[int, Restarts] = {}
+    failures: list[Failure] = []
+
+    def take(number: int, answer: Restarts | Failure) -> None:
+        if isinstance(answer, Failure):
+            failures.append(answer)
+        else:
+            made[number] = answer
+            told(sum(len(found.seeds) for found in made.values()) / len(job.seeds))
+
+    def lost(number: int, reason: str) -> None:
+        seeds = parts[number].seeds
+        failures.append(Failure(NnoptError.__name__, f"restart: seeds {seeds[0]} .. {seeds[-1]}: {reason}"))
+
+    try:
+        carry_out(perform, enumerate(parts), executor, take, lost, lambda: bool(failures) or stop())
+    except WorkersGone as error:
+        done = sum(len(found.seeds) for found in made.values())
+        text = f"restart: the workers are gone ({error}); {done} of {len(job.seeds)} seeds are done, and lost"
+        raise WorkersGone(text) from error.__cause__
+    if failures:
+        raise getattr(errors, failures[0].kind, NnoptError)(failures[0].reason)
+    return joined([made[number] for number in sorted(made)] or [job.nothing()], job.problem.objective)
+
+
+__all__ = ["Ensemble", "Failure", "Part", "Restarts", "WorkersGone", "perform", "restart", "train_together"]

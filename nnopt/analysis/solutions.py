@@ -6,15 +6,18 @@ Solutions are compared by their outputs, not their weights: equal functions may 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from nnopt.analysis.landscape import axes, window
 from nnopt.errors import SettingsError, ShapeError, UnsupportedError
 from nnopt.objectives.losses import LOSSES
 from nnopt.objectives.objective import NetworkObjective
+from nnopt.shown import Shown
 
 Array: TypeAlias = npt.NDArray[np.float64]
 Votes: TypeAlias = npt.NDArray[np.intp]
@@ -55,12 +58,64 @@ def disagreement(cast: npt.ArrayLike) -> Array:
     chosen = np.asarray(cast)
     if chosen.ndim != 2 or not len(chosen):
         raise ShapeError(f"disagreement: expected votes of shape (K, M), got {chosen.shape}")
-    classes = range(max(int(chosen.max(initial=0)) + 1, 1))
-    counts = np.array([np.count_nonzero(chosen == c, axis=0) for c in classes])
+    counts = _counts(chosen)
     voters = counts.sum(axis=0)
     majority = np.full(chosen.shape[1], np.nan)
     np.divide(counts.max(axis=0), voters, out=majority, where=voters > 0)
     return np.asarray(1.0 - majority)
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class DisagreementMap(Shown):
+    """Where the solutions disagree, over a window of a plane of inputs.
+
+    x (n1,), y (n2,): first and second input. share (n1, n2): that votes against the majority at (x_i, y_j), NaN where
+    nobody votes. majority (n1, n2): the class that most vote for (of equally many the first), -1 where nobody votes.
+
+    >>> found = DisagreementMap(np.zeros(1), np.ones(2), np.array([[0.0, 0.5]]), np.array([[1, 0]]))
+    >>> found.mean
+    0.25
+    """
+
+    x: Array
+    y: Array
+    share: Array
+    majority: Votes
+
+    @property
+    def mean(self) -> float:
+        """Mean share over the window; NaN if nobody votes anywhere."""
+        return float(np.nanmean(self.share)) if not np.isnan(self.share).all() else float("nan")
+
+
+def disagreement_map(
+    objective: NetworkObjective,
+    thetas: npt.ArrayLike,
+    extent: float | Sequence[float] | None = None,
+    n: int | tuple[int, int] = 101,
+) -> DisagreementMap:
+    """`disagreement` of the networks thetas (K, P) at every point of a grid over two inputs.
+
+    extent: half-width, or (x0, x1, y0, y1); None: the window whose middle half the examples fill. n: points along each
+    axis, or along x and y. Raises: UnsupportedError for regression and for other than two inputs; SettingsError.
+
+    >>> from nnopt.objectives.network import Network
+    >>> objective = NetworkObjective(Network((2, 1)), [[-1.0, 0.0], [1.0, 0.0]], [0, 1])
+    >>> found = disagreement_map(objective, [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]], extent=1.0, n=2)
+    >>> found.share
+    array([[0. , 0.5],
+           [0.5, 0. ]])
+    """
+    if objective.network.inputs != 2:
+        inputs = objective.network.inputs
+        raise UnsupportedError(f"disagreement_map: expected a network of 2 inputs, got {inputs}; see `disagreement`")
+    x, y = axes(window(objective.X) if extent is None else extent, n)
+    points = np.stack(np.meshgrid(x, y, indexing="ij"), axis=-1).reshape(-1, 2)
+    cast = votes(objective, thetas, points)
+    counts = _counts(cast)
+    majority = np.where(counts.any(axis=0), counts.argmax(axis=0), NO_VOTE)
+    shape = len(x), len(y)
+    return DisagreementMap(x, y, disagreement(cast).reshape(shape), majority.reshape(shape))
 
 
 def differences(objective: NetworkObjective, thetas: npt.ArrayLike, X: npt.ArrayLike | None = None) -> Array:
@@ -93,8 +148,8 @@ def differences(objective: NetworkObjective, thetas: npt.ArrayLike, X: npt.Array
     return np.asarray(distances)
 
 
-@dataclass(frozen=True, eq=False)
-class Clusters:
+@dataclass(frozen=True, eq=False, repr=False)
+class Clusters(Shown):
     """Kinds of solutions. labels (K,): the kind of each, 0 for the most frequent; -1 for one that is no solution.
     sizes: how many of each kind. members: the indices of each kind, the best first.
 
@@ -111,6 +166,12 @@ class Clusters:
     def count(self) -> int:
         """How many kinds there are."""
         return len(self.sizes)
+
+    @property
+    def columns(self) -> dict[str, npt.NDArray[np.generic]]:
+        """As a table, one row per solution: run (its index), kind (its letter); arrays (K,)."""
+        letters = [self.letter(index) for index in range(len(self.labels))]
+        return {"run": np.arange(len(letters)), "kind": np.array(letters, dtype=str)}
 
     def letter(self, index: int) -> str:
         """The kind of solution `index` as a letter: A for the most frequent, then B ... Z, AA, AB ...; – for none."""
@@ -157,8 +218,8 @@ def clusters(distances: npt.ArrayLike, within: float = 0.05, losses: npt.ArrayLi
     return Clusters(labels, tuple(len(members) for members in kinds), sorted_members)
 
 
-@dataclass(frozen=True, eq=False)
-class Histogram:
+@dataclass(frozen=True, eq=False, repr=False)
+class Histogram(Shown):
     """Counts (B,) between edges (B + 1,), logarithmic edges if `logarithmic`. lost: losses that are not finite.
     best, median, worst: of the finite ones, NaN if there are none.
 
@@ -173,6 +234,11 @@ class Histogram:
     best: float
     median: float
     worst: float
+
+    @property
+    def columns(self) -> dict[str, npt.NDArray[np.generic]]:
+        """As a table, one row per bar: low, high, count; arrays (B,)."""
+        return {"low": self.edges[:-1], "high": self.edges[1:], "count": self.counts}
 
 
 def histogram(losses: npt.ArrayLike, bins: int = 15) -> Histogram:
@@ -204,6 +270,12 @@ def histogram(losses: npt.ArrayLike, bins: int = 15) -> Histogram:
     edges[0], edges[-1] = low, high
     counts, _ = np.histogram(finite, edges)
     return Histogram(counts, edges, logarithmic, lost, best, float(np.median(finite)), worst)
+
+
+def _counts(cast: Votes) -> npt.NDArray[np.intp]:
+    """How many vote for each class, (classes, M)."""
+    classes = range(max(int(cast.max(initial=0)) + 1, 1))
+    return np.array([np.count_nonzero(cast == c, axis=0) for c in classes])
 
 
 def _joined(distances: Array, indices: npt.NDArray[np.intp], within: float) -> list[npt.NDArray[np.intp]]:

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from nnopt.analysis.lanczos import BASIS_BYTES, product_of
 from nnopt.analysis.taylor import hessian_products
 from nnopt.errors import SettingsError
+from nnopt.shown import Shown
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
@@ -24,12 +25,16 @@ _TOGETHER = 2000
 _BLOCK = 16
 
 
-@dataclass(frozen=True, eq=False)
-class Density:
+@dataclass(frozen=True, eq=False, repr=False)
+class Density(Shown):
     """The density of the eigenvalues of a Hessian, estimated by stochastic Lanczos quadrature.
 
     nodes, weights (n, m): from each of n random vectors the places and shares of m point masses; each row of weights
     sums to 1. size: P. width: standard deviation of the Gaussian that each point is drawn as. products: that were made.
+
+    >>> density = Density(np.array([[-1.0, 1.0]]), np.array([[0.25, 0.75]]), size=8, width=0.1, products=2)
+    >>> density.share(high=0.0), density.trace, density.ends
+    (0.25, 4.0, (-1.0, 1.0))
     """
 
     nodes: Array
@@ -142,9 +147,13 @@ def _products(objective: Any, theta: Array, vectors: Array) -> Array:
     )
 
 
-@dataclass(frozen=True, eq=False)
-class Trace:
-    """value: the estimate. error: its standard error (0 where it is exact). products: Hessian-vector products made."""
+@dataclass(frozen=True, eq=False, repr=False)
+class Trace(Shown):
+    """value: the estimate. error: its standard error (0 where it is exact). products: Hessian-vector products made.
+
+    >>> Trace(value=12.0, error=0.5, products=90).value
+    12.0
+    """
 
     value: float
     error: float
@@ -167,7 +176,7 @@ def trace(
     >>> from nnopt.objectives import functions
     >>> f = functions.get("wood")
     >>> trace(f, f.start, products=4)
-    Trace(value=21704.4, error=0.0, products=4)
+    Trace(value=21704.4, error=0, products=4)
 
     Raises: SettingsError.
     """

@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from nnopt.errors import SettingsError, ShapeError, UnsupportedError
 from nnopt.objectives.network import Network
+from nnopt.shown import Shown
 
 Array: TypeAlias = npt.NDArray[np.float64]
 Order: TypeAlias = npt.NDArray[np.intp]
@@ -25,8 +26,8 @@ Order: TypeAlias = npt.NDArray[np.intp]
 _WORDS = ((12, "trillion"), (9, "billion"), (6, "million"))
 
 
-@dataclass(frozen=True, eq=False)
-class Symmetry:
+@dataclass(frozen=True, eq=False, repr=False)
+class Symmetry(Shown):
     """A map theta -> theta' that leaves every output of the network as it is.
 
     orders: per hidden layer of n units an (n,) permutation; unit i of theta' is unit orders[layer][i] of theta, times

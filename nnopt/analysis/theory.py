@@ -2,6 +2,13 @@
 
 Rates and contraction factors on quadratics, the noise of SGD, Newton's quadratic convergence, the edge of stability.
 Linear networks and autoencoders (linear_networks.py) and equivalent solutions (symmetry.py) can be had from here too.
+
+>>> import nnopt
+>>> f = nnopt.functions.get("quadratic", condition=9)
+>>> best = nnopt.theory.best_gradient_descent(1.0, 9.0)
+>>> history = nnopt.minimize(f, nnopt.optimizers.SGD(lr=best.lr), start=[1.0, -2.0], steps=50)
+>>> round(float((history.value[50] / history.value[40]) ** (1 / 20)), 3), best.factor
+(0.8, 0.8)
 """
 
 from __future__ import annotations
@@ -16,10 +23,15 @@ from nnopt.analysis.linear_networks import (
     CriticalPoint,
     Modes,
     autoencoder_critical_points,
+    autoencoder_theta,
+    balanced_start,
     deep_linear_losses,
+    growing_strengths,
     half_rise_time,
     linear_modes,
     mode_strength,
+    mode_strengths,
+    whiten,
 )
 from nnopt.analysis.symmetry import Equivalents, equivalent_solutions
 from nnopt.errors import SettingsError, ShapeError
@@ -100,7 +112,7 @@ def quadratic_losses(
     """Excess loss 1/2 sum_i l_i x_i^2 after 0 .. steps updates of gradient descent or heavy ball, (steps + 1,)
 
     on a quadratic with curvatures l (K,), started at rest with components x (K,) of the error along its eigenvectors.
-    Per direction x_{t+1} = (1 + b - a l) x_t - b x_{t-1}, x_{-1} = x_0. Raises: ShapeError.
+    Per direction x_{t+1} = (1 + b - a l) x_t - b x_{t-1}, x_{-1} = x_0        (Polyak 1964). Raises: ShapeError.
 
     >>> quadratic_losses([1.0], [2.0], 3, lr=0.5)
     array([2.     , 0.5    , 0.125  , 0.03125])
@@ -163,7 +175,8 @@ def sgd_variances(rates: npt.ArrayLike, curvature: float, noise: float, start: f
         V_{t+1} = (1 - a_t l)^2 V_t + a_t^2 s^2,   V_0 = start
 
     Exact for independent gradient noise of variance s^2 = `noise`. With rates of a schedule (`lr * factors(range(T))`)
-    it goes to zero if sum a = infinity and sum a^2 < infinity        (Robbins & Monro 1951).
+    it goes to zero if sum a = infinity and sum a^2 < infinity        (Robbins & Monro 1951). These conditions are
+    sufficient: on a quadratic the noise also dies, like a_t s^2 / (2 l), where a_t -> 0 more slowly than they allow.
 
     >>> sgd_variances([0.5, 0.5, 0.5], curvature=1.0, noise=3.0)
     array([0.      , 0.75    , 0.9375  , 0.984375])
@@ -180,7 +193,7 @@ def sgd_variances(rates: npt.ArrayLike, curvature: float, noise: float, start: f
 def sgd_means(rates: npt.ArrayLike, curvature: float, start: float) -> Array:
     """Mean of SGD on (l/2) x^2 after 0 .. T updates with the rates a_t (T,): x_0 prod (1 - a_t l), (T + 1,)
 
-    It reaches zero if sum a = infinity; where the sum is finite it stops short.
+    It reaches zero if sum a = infinity; where the sum is finite it stops short        (Robbins & Monro 1951).
 
     >>> sgd_means([0.5, 0.5], curvature=1.0, start=4.0)
     array([4., 2., 1.])
@@ -204,6 +217,8 @@ def newton_constant(second: float, third: float) -> float:
 
 def newton_errors(error: float, constant: float, steps: int) -> Array:
     """|e| after 0 .. steps Newton steps near a minimum, |e_{t+1}| = C e_t^2: digits double each step, (steps + 1,)
+
+    constant: C, from `newton_constant` (Kantorovich 1948).
 
     >>> newton_errors(0.1, 1.0, 3)
     array([1.e-01, 1.e-02, 1.e-04, 1.e-08])
@@ -257,9 +272,10 @@ def _curvatures(smallest: float, largest: float) -> tuple[float, float]:
 
 
 __all__ = [
-    "CriticalPoint", "Equivalents", "Modes", "Rates", "autoencoder_critical_points", "best_gradient_descent",
-    "best_heavy_ball", "covariance_factor", "deep_linear_losses", "edge_of_stability", "equivalent_solutions",
-    "half_rise_time", "heavy_ball_factor", "linear_modes", "minibatch_covariance", "mode_strength", "newton_constant",
-    "newton_errors", "newton_to_gradient", "quadratic_losses", "sgd_means", "sgd_stationary_variance", "sgd_variances",
-    "stable_rate",
+    "CriticalPoint", "Equivalents", "Modes", "Rates", "autoencoder_critical_points", "autoencoder_theta",
+    "balanced_start", "best_gradient_descent", "best_heavy_ball", "covariance_factor", "deep_linear_losses",
+    "edge_of_stability", "equivalent_solutions", "growing_strengths", "half_rise_time", "heavy_ball_factor",
+    "linear_modes", "minibatch_covariance", "mode_strength", "mode_strengths", "newton_constant", "newton_errors",
+    "newton_to_gradient", "quadratic_losses", "sgd_means", "sgd_stationary_variance", "sgd_variances", "stable_rate",
+    "whiten",
 ]  # fmt: skip

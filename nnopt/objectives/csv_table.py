@@ -54,7 +54,11 @@ _POINT_NUMBER = re.compile(r"[+-]?\d*\.\d+([eE][+-]?\d+)?")
 @dataclass(frozen=True, eq=False)
 class Column:
     """One column. Numbers: `numbers` (N,) float64, NaN where missing. Texts: `codes` (N,) int32 into `levels`, -1 where
-    missing; with more than MAX_LEVELS different texts neither is kept and `levels` is empty."""
+    missing; with more than MAX_LEVELS different texts neither is kept and `levels` is empty. position: counted from 1.
+
+    >>> Column("hours", 1, np.array([1.0, np.nan])).known
+    array([ True, False])
+    """
 
     name: str
     position: int
@@ -89,7 +93,11 @@ class Column:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """A file's columns (all of `rows` entries) and what was guessed on the way."""
+    """A file's columns (all of `rows` entries) and what was guessed on the way, one sentence each.
+
+    >>> Table("hours.csv", (Column("hours", 1, np.array([1.0, 2.0])),), 2, ()).columns[0].usable
+    True
+    """
 
     path: str
     columns: tuple[Column, ...]
@@ -109,13 +117,21 @@ class _Layout:
 def read_table(path: str | Path, delimiter: str = "auto", header: str = "auto") -> Table:
     """The columns of a CSV file.
 
-    delimiter: a key of DELIMITERS, or "auto". header: "yes", "no" or "auto".
+    delimiter: a key of DELIMITERS, any other single sign, or "auto". header: "yes", "no" or "auto".
 
     A column is one of numbers if most of its cells in the first 4,096 rows are; a cell that is not a number is then an
     error. UTF-8 (with or without BOM), UTF-16 and UTF-32 with BOM are recognized; what is not valid UTF-8 is read as
     Windows-1252 or Latin-1. Quoted fields, blank lines, decimal commas and Excel's "sep=" line are understood.
 
     Raises: DataError naming file, line and column.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder, "weights.csv")
+    ...     _ = file.write_text("kg;who\\n1,5;a cat\\n;nobody\\n")
+    ...     table = read_table(file)
+    >>> table.columns[0].numbers, table.columns[1].levels, table.notes
+    (array([1.5, nan]), ('a cat', 'nobody'), ("columns are separated by ';'", 'numbers have a decimal comma'))
     """
     head = _head(path)
     bom = next((encoding for mark, encoding in _BOMS if head.startswith(mark)), None)
@@ -140,7 +156,11 @@ def read_table(path: str | Path, delimiter: str = "auto", header: str = "auto") 
 
 
 def shown(path: str | Path) -> str:
-    """A path as it stands in a message: not longer than that can be read, and on one line."""
+    """A path as it stands in a message: not longer than can be read, and on one line.
+
+    >>> shown("data.csv"), shown("two\\nlines.csv")
+    ('data.csv', "'two\\\\nlines.csv'")
+    """
     text = str(path)
     return text if len(text) <= 200 and text.isprintable() else repr(text[:200])
 

@@ -16,14 +16,15 @@ import numpy.typing as npt
 
 from nnopt.errors import DataError, SettingsError, ShapeError
 from nnopt.settings import Registry, Settings
+from nnopt.shown import Shown
 
 Array: TypeAlias = npt.NDArray[np.float64]
 Indices: TypeAlias = npt.NDArray[np.intp]
 Task: TypeAlias = Literal["classification", "regression"]
 
 
-@dataclass(frozen=True, eq=False)
-class Dataset:
+@dataclass(frozen=True, eq=False, repr=False)
+class Dataset(Shown):
     """N examples, ready for a network; arrays are read-only and every change is a new Dataset.
 
     X (N, D) float64: inputs. y (N,): class index (int64) or target (float64). classes: names of the classes, () for
@@ -32,6 +33,12 @@ class Dataset:
     same of a regression target.
 
     Raises: ShapeError, DataError if the parts do not fit together.
+
+    >>> data = Dataset([[0.0, 0.0], [1.0, 1.0]], [0, 1], "classification", classes=("blue", "orange"))
+    >>> data.n, data.inputs, data.outputs, data.loss
+    (2, 2, 1, 'binary_cross_entropy')
+    >>> data.with_example([0.5, 0.5], 1).n, data.n
+    (3, 2)
     """
 
     X: Array
@@ -145,7 +152,11 @@ def _load() -> None:
 
 
 class Data:
-    """Interface of everything that makes a Dataset; a field of type `Data` is decoded through `registry`."""
+    """Interface of everything that makes a Dataset; a field of type `Data` is decoded through `registry`.
+
+    >>> Data.registry.decode({"name": "circle", "points": 200}).make(seed=42).n
+    200
+    """
 
     registry: ClassVar[Registry[Any]] = Registry("dataset", load=_load)
 
@@ -165,7 +176,14 @@ class Data:
 
 
 class DataSettings(Settings, Data, frozen=True):
-    """Base of the makers."""
+    """Base of the makers: their settings are fields, the Dataset follows from these and the seed.
+
+    >>> class Line(DataSettings, frozen=True, tag="line"):
+    ...     def make(self, seed):
+    ...         return Dataset([[0.0], [1.0]], [0.0, 2.0], "regression", features=("x",), target="y")
+    >>> Line().make(seed=0).loss
+    'squared_error'
+    """
 
 
 def split(dataset: Dataset, validation: float, seed: int) -> tuple[Indices, Indices]:
@@ -175,6 +193,11 @@ def split(dataset: Dataset, validation: float, seed: int) -> tuple[Indices, Indi
     least one example for training.
 
     Raises: SettingsError for a fraction outside; DataError if there is nothing to train on.
+
+    >>> data = get("circle", points=100).make(seed=0)
+    >>> training, validation = split(data, 0.2, seed=0)
+    >>> len(training), len(validation), int(data.y[validation].sum())
+    (80, 20, 10)
     """
     if not 0 <= validation < 1:
         raise SettingsError(f"validation: expected a fraction >= 0 and < 1, got {validation!r}")
@@ -210,14 +233,29 @@ _STREAMS = ("points", "split")
 
 
 def stream(seed: int, purpose: Literal["points", "split"]) -> np.random.Generator:
-    """The random numbers of one purpose: independent between purposes, fixed by the seed. seed: whole, >= 0."""
+    """The random numbers of one purpose: independent between purposes, fixed by the seed.
+
+    seed: whole, >= 0. Raises: SettingsError.
+
+    >>> stream(7, "points").random() == stream(7, "points").random() != stream(7, "split").random()
+    True
+    """
     if not isinstance(seed, int | np.integer) or seed < 0:
         raise SettingsError(f"seed: expected a whole number >= 0, got {seed!r}")
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence([int(seed), _STREAMS.index(purpose)])))
 
 
 def register(cls: Any) -> Any:
-    """Class decorator: makes a data set known by its tag to specs, forms, tests and the command line."""
+    """Class decorator: makes a data set known by its tag to specs, forms, tests and the command line.
+
+    Raises: SettingsError as `Registry.register` does: for a tag that is taken, or a class that is no `Settings`.
+
+    >>> register(Dataset)
+    Traceback (most recent call last):
+        ...
+    nnopt.errors.SettingsError: dataset <class 'nnopt.objectives.datasets.Dataset'>: \
+expected a class that inherits from Settings
+    """
     return Data.registry.register(cls)
 
 
@@ -225,10 +263,17 @@ def get(name: str, **settings: Any) -> Any:
     """The maker called `name`: `get("circle", points=200)`.
 
     Raises: UnknownNameError listing the known names; SettingsError for a setting out of range or unknown.
+
+    >>> get("spiral", noise=10)
+    Spiral(points=500, noise=10.0, definition='playground')
     """
     return Data.registry.decode({"name": name, **settings}) if settings else Data.registry.get(name)()
 
 
 def names() -> list[str]:
-    """All names."""
+    """All names, in the order of registration.
+
+    >>> {"circle", "iris", "csv", "points"} <= set(names())
+    True
+    """
     return Data.registry.names()

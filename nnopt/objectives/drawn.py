@@ -19,6 +19,13 @@ class Points(DataSettings, frozen=True, tag="points"):
     """Examples (x1, x2, class) in the order in which they were drawn.
 
     It may be empty while it is being drawn; a split of it, and so a run on it, is refused until there is an example.
+
+    rows: (x1, x2, class) with classes from 0 to classes - 1. Raises: SettingsError naming the row.
+
+    >>> data = Points(rows=((0.0, 1.0, 0), (2.0, -1.0, 1))).make(seed=0)
+    >>> data.X, data.y
+    (array([[ 0.,  1.],
+           [ 2., -1.]]), array([0, 1]))
     """
 
     rows: Annotated[tuple[Row, ...], described("points", help="(x₁, x₂, class) per point")] = ()

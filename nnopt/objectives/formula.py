@@ -11,6 +11,7 @@ max and min of several.
 
 from __future__ import annotations
 
+import keyword
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -19,9 +20,10 @@ from typing import Any
 
 import numpy as np
 
+from nnopt.errors import FormulaError, SettingsError
 from nnopt.objectives.formula_code import code
 from nnopt.objectives.formula_graph import CALLS, Graph, Node
-from nnopt.objectives.formula_parser import ANY_VARIABLES, FormulaError, parse, variables_of
+from nnopt.objectives.formula_parser import ANY_VARIABLES, parse, variables_of
 
 
 class Formula:
@@ -37,7 +39,8 @@ class Formula:
     Where a part has a kink, its slope is the mean of both sides: 0 for abs at 0, a half of each for max and min of
     equals.
 
-    Raises: FormulaError, when it is first used, for a text that is not a formula in these variables.
+    Raises: SettingsError for names that cannot be variables; FormulaError, when it is first used, for a text that is
+    not a formula in these variables.
 
     >>> Formula("x**2 * y").value_and_gradient(3.0, 2.0), Formula("x**2 * y").hessian(3.0, 2.0)
     ((18.0, (12.0, 9.0)), (4.0, 6.0, 0.0))
@@ -47,6 +50,9 @@ class Formula:
         self.text = text
         self.variables = variables_of(text) if variables is None else tuple(variables)
         self._known = ANY_VARIABLES if variables is None else ", ".join(variables)
+        distinct = len(set(self.variables)) == len(self.variables) > 0
+        if not (distinct and all(map(_can_be_variable, self.variables))):
+            raise SettingsError(f"Formula: expected variables as different names such as x or w1, got {self.variables}")
 
     @cached_property
     def graph(self) -> tuple[Graph, Node]:
@@ -118,6 +124,11 @@ class Formula:
         return compiled
 
 
+def _can_be_variable(name: str) -> bool:
+    """A name that means nothing else in the code that is written."""
+    return bool(re.fullmatch("[A-Za-z][A-Za-z0-9]*", name)) and not (keyword.iskeyword(name) or name in _MATH)
+
+
 def _max(a: float, b: float) -> float:
     return a if a >= b else b if b > a else math.nan
 
@@ -144,7 +155,11 @@ _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 
 
 def subscripted(text: str) -> str:
-    """x1 as x₁."""
+    """A text with x1 as x₁.
+
+    >>> subscripted("x1 + x12**2")
+    'x₁ + x₁₂**2'
+    """
     return re.sub(r"\b([a-z])(\d+)\b", lambda name: name[1] + name[2].translate(_SUBSCRIPTS), text)
 
 

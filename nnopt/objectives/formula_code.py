@@ -11,7 +11,14 @@ _NESTED = 12
 
 
 def code(graph: Graph, nodes: Sequence[Node]) -> tuple[list[str], list[str]]:
-    """(assignments, results) that compute these expressions: what is used more than once has a name."""
+    """(assignments, results) that compute these expressions: what is used more than once has a name.
+
+    >>> graph = Graph()
+    >>> x = graph.var("x")
+    >>> square = graph.mul(x, x)
+    >>> code(graph, [graph.call("exp", square), square])
+    (['_0 = x * x'], ['(exp(_0))', '_0'])
+    """
     targets = _lowered(graph, nodes)
     order = graph.reached(targets)
     uses = dict.fromkeys(order, 0)

@@ -28,6 +28,14 @@ class Graph:
     An expression is (kind, *parts): ("num", value), ("var", name), ("add", a, b), ("mul", a, b), ("pow", a, integer),
     ("power", a, b) for any exponent, ("call", function, a), ("abs", a), ("sign", a), ("max", a, b), ("min", a, b);
     ("inverse", a): 1 / a, in code only. What an expression is made of has a smaller number than itself.
+
+    Equal expressions are one node; numbers are folded. The gradient is taken backwards (Griewank & Walther 2008).
+
+    >>> graph = Graph()
+    >>> x, y = graph.var("x"), graph.var("y")
+    >>> slopes = graph.gradient(graph.mul(x, y), [x, y])
+    >>> [graph.parts[slope] for slope in slopes], graph.add(x, y) == graph.add(y, x)
+    ([('var', 'y'), ('var', 'x')], True)
     """
 
     def __init__(self) -> None:

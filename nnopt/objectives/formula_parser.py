@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
-from nnopt.errors import SettingsError
+from nnopt.errors import FormulaError
 from nnopt.objectives.formula_graph import CALLS, Graph, Node
 
 CONSTANTS = {"pi": math.pi, "e": math.e}
@@ -38,67 +38,22 @@ _TOKEN = re.compile(
     r"|(?P<sign>\*\*|[-+*/^(),−·×])|(?P<other>\S)"
 )
 _SAME = {"−": "-", "·": "*", "×": "*", "^": "**"}
-_WIDTH = 72
-
-
-class FormulaError(SettingsError):
-    """A text is not a formula. text: what was given; position: the character (from 0) at which it is wrong; reason.
-
-    The message ends in the text with a caret below that character.
-
-    >>> FormulaError("x + ", 4, "expected a number or a variable, found the end")
-    FormulaError('formula: expected a number or a variable, found the end, at character 5\\n  x + \\n      ^')
-    """
-
-    def __init__(self, text: str, position: int, reason: str, where: str = "formula") -> None:
-        self.text = text
-        self.position = position
-        self.reason = reason
-        self.where = where
-        shown, place = _excerpt(text, position)
-        super().__init__(f"{where}: {reason}, at character {position + 1}\n  {shown}\n  {' ' * place}^")
-
-    def __reduce__(self) -> tuple[type, tuple[str, int, str, str]]:
-        return type(self), (self.text, self.position, self.reason, self.where)
-
-
-def _excerpt(text: str, position: int) -> tuple[str, int]:
-    """The part of a text around a character, on one line, and the place of the character in it."""
-    start = max(0, min(position - _WIDTH // 2, len(text) - _WIDTH))
-    part = "".join(letter if letter.isprintable() else " " for letter in text[start : start + _WIDTH])
-    return part.replace("`", "'"), position - start
-
-
-class Token(NamedTuple):
-    """kind: "number", "name", "sign", "end", or "other" for what can be no part of a formula. text: as it is meant
-    ("**" for "^"). position: its first character."""
-
-    kind: str
-    text: str
-    position: int
-
-
-def tokens_of(text: str) -> list[Token]:
-    """The parts of a text, an "end" last."""
-    found = []
-    for match in _TOKEN.finditer(text):
-        kind = str(match.lastgroup)
-        found.append(Token(kind, _SAME.get(match[0], match[0]), match.start()))
-    return [*found, Token("end", "", len(text))]
 
 
 def variables_of(text: str) -> tuple[str, ...]:
     """The variables of a text that a user typed: x, y, z up to the last one that occurs, or x1 .. xn up to the highest.
 
-    >>> variables_of("(1 - x)**2 + y"), variables_of("x3**2")
-    (('x', 'y'), ('x1', 'x2', 'x3'))
+    x alone if none occurs.
 
-    Raises: FormulaError where there is none, both kinds are mixed, or there are more than 20.
+    >>> variables_of("(1 - x)**2 + y"), variables_of("x3**2"), variables_of("1")
+    (('x', 'y'), ('x1', 'x2', 'x3'), ('x',))
+
+    Raises: FormulaError where both kinds are mixed, there are more than 20, or the text is too long.
     """
     if len(text) > MOST_CHARACTERS:
         reason = f"expected at most {MOST_CHARACTERS:,} characters, got {len(text):,}"
         raise FormulaError(text, MOST_CHARACTERS, reason)
-    tokens = tokens_of(text)
+    tokens = _tokens_of(text)
     names = [token for token in tokens if token.kind == "name"]
     letters = [token for token in names if token.text in LETTERS]
     numbered = [token for token in names if re.fullmatch(r"x[1-9][0-9]*", token.text)]
@@ -118,11 +73,33 @@ def variables_of(text: str) -> tuple[str, ...]:
 def parse(text: str, variables: Sequence[str], graph: Graph, known: str = "") -> Node:
     """The expression in `graph` that a text stands for. known: the variables in words, for messages.
 
-    Raises: FormulaError.
+    Raises: FormulaError pointing at the character that is wrong.
+
+    >>> graph = Graph()
+    >>> graph.number(parse("2*3 + 1", (), graph)), graph.parts[parse("2*x/2", ("x",), graph)]
+    (7.0, ('var', 'x'))
     """
     if len(text) > MOST_CHARACTERS:
         raise FormulaError(text, MOST_CHARACTERS, f"expected at most {MOST_CHARACTERS:,} characters, got {len(text):,}")
     return _Parser(text, tuple(variables), graph, known or ", ".join(variables)).whole()
+
+
+class _Token(NamedTuple):
+    """kind: "number", "name", "sign", "end", or "other" for what can be no part of a formula. text: as it is meant
+    ("**" for "^"). position: its first character."""
+
+    kind: str
+    text: str
+    position: int
+
+
+def _tokens_of(text: str) -> list[_Token]:
+    """The parts of a text, an "end" last."""
+    found = []
+    for match in _TOKEN.finditer(text):
+        kind = str(match.lastgroup)
+        found.append(_Token(kind, _SAME.get(match[0], match[0]), match.start()))
+    return [*found, _Token("end", "", len(text))]
 
 
 class _Parser:
@@ -131,15 +108,15 @@ class _Parser:
         self.variables = variables
         self.known = known
         self.graph = graph
-        self.tokens = tokens_of(text)
+        self.tokens = _tokens_of(text)
         self.next = 0
         self.depth = 0
 
     @property
-    def token(self) -> Token:
+    def token(self) -> _Token:
         return self.tokens[self.next]
 
-    def taken(self, *texts: str) -> Token | None:
+    def taken(self, *texts: str) -> _Token | None:
         """The next token, if it is one of these signs."""
         token = self.token
         if token.kind != "sign" or token.text not in texts:
@@ -155,7 +132,7 @@ class _Parser:
         found = "the end" if token.kind == "end" else repr(token.text)
         return FormulaError(self.text, token.position, f"expected {what}, found {found}{hint}")
 
-    def made(self, make: Callable[..., Node], *given: object, at: Token) -> Node:
+    def made(self, make: Callable[..., Node], *given: object, at: _Token) -> Node:
         """A constant or an expression; one that cannot be calculated is refused where it stands."""
         try:
             node = make(*given)
@@ -235,7 +212,7 @@ class _Parser:
             return node
         raise self.expected("a number, a variable, a function or '('")
 
-    def named(self, token: Token) -> Node:
+    def named(self, token: _Token) -> Node:
         name = token.text
         if name in self.variables:
             return self.graph.var(name)
@@ -249,7 +226,7 @@ class _Parser:
         known = f"variables: {self.known}; functions: {', '.join(FUNCTIONS)}; pi, e"
         raise FormulaError(self.text, token.position, f"{shown!r} is not known{hint} ({known})")
 
-    def called(self, token: Token) -> Node:
+    def called(self, token: _Token) -> Node:
         name = token.text
         if not self.taken("("):
             raise self.expected(f"'(' after {name}")

@@ -7,7 +7,12 @@ from nnopt.objectives.functions import Formula, FormulaFunction, Settings, regis
 
 @register
 class Bowl(FormulaFunction, Settings, frozen=True, tag="bowl"):
-    """x^2 / 2: the quadratic model is the function itself."""
+    """x^2 / 2: the quadratic model is the function itself.
+
+    >>> f = Bowl()
+    >>> f.value_and_gradient([3.0]), f.hessian([3.0])
+    ((4.5, array([3.])), array([[1.]]))
+    """
 
     title = "Bowl"
     teaches = (
@@ -22,7 +27,12 @@ class Bowl(FormulaFunction, Settings, frozen=True, tag="bowl"):
 
 @register
 class DoubleWell(FormulaFunction, Settings, frozen=True, tag="double_well"):
-    """(x^2 - 1)^2 + 3 x / 10 + 2 / 5: two wells of different depth with a hill between them."""
+    """(x^2 - 1)^2 + 3 x / 10 + 2 / 5: two wells of different depth with a hill between them.
+
+    >>> f = DoubleWell()
+    >>> f.value([0.0]), f.value([1.0]), f.hessian([0.0])
+    (1.4, 0.7, array([[-4.]]))
+    """
 
     title = "Double well"
     teaches = "Where a run ends depends on where it starts, and between the wells Newton climbs to the hill's top."
@@ -35,7 +45,13 @@ class DoubleWell(FormulaFunction, Settings, frozen=True, tag="double_well"):
 
 @register
 class ManyMinima(FormulaFunction, Settings, frozen=True, tag="many_minima"):
-    """A wide bowl with two waves on it: several minima of different depth, one of them global."""
+    """A wide bowl with two waves on it: several minima of different depth, one of them global.
+
+    f(x) = x^2 / 16 - 0.8 cos(2.5 x) - sin(x) + 2
+
+    >>> [round(minimum.value, 2) for minimum in ManyMinima().minima]
+    [0.9, 1.1, 1.76, 2.16, 3.72]
+    """
 
     title = "Many minima"
     teaches = "The cartoon of a training loss: which of the minima is reached depends on start, rate and momentum."
@@ -54,7 +70,12 @@ class ManyMinima(FormulaFunction, Settings, frozen=True, tag="many_minima"):
 
 @register
 class Plateau(FormulaFunction, Settings, frozen=True, tag="plateau"):
-    """1 - exp(-x^2 / 2): flat far from its only minimum, then a drop."""
+    """1 - exp(-x^2 / 2): flat far from its only minimum, then a drop; its curvature is negative for |x| > 1.
+
+    >>> f = Plateau()
+    >>> f.value([0.0]), f.hessian([0.0]), f.hessian([1.0])
+    (0.0, array([[1.]]), array([[0.]]))
+    """
 
     title = "Plateau"
     teaches = (
@@ -69,7 +90,13 @@ class Plateau(FormulaFunction, Settings, frozen=True, tag="plateau"):
 
 @register
 class SteepBesideFlat(FormulaFunction, Settings, frozen=True, tag="steep_beside_flat"):
-    """exp(-3 x) + x / 5: a wall beside a plain; convex, minimum at ln(15) / 3."""
+    """exp(-3 x) + x / 5: a wall beside a plain; convex, minimum at ln(15) / 3.
+
+    >>> f = SteepBesideFlat()
+    >>> curvatures = [f.hessian([x]).item() for x in (-1.0, 0.0, f.minima[0].theta[0])]
+    >>> [round(curvature, 1) for curvature in curvatures]
+    [180.8, 9.0, 0.6]
+    """
 
     title = "Steep beside flat"
     teaches = (

@@ -13,7 +13,7 @@ from itertools import product
 from nnopt.objectives.functions import Formula, FormulaFunction, Settings, register
 
 
-def square(half: float) -> tuple[tuple[float, float], tuple[float, float]]:
+def _square(half: float) -> tuple[tuple[float, float], tuple[float, float]]:
     """[-half, half]^2."""
     return ((-half, half), (-half, half))
 
@@ -68,7 +68,13 @@ def _ackley_minima() -> tuple[tuple[tuple[float, float], float], ...]:
 
 @register
 class Rosenbrock(FormulaFunction, Settings, frozen=True, tag="rosenbrock"):
-    """(1 - x)^2 + 100 (y - x^2)^2: a curved valley, steep across and almost flat along."""
+    """(1 - x)^2 + 100 (y - x^2)^2: a curved valley, steep across and almost flat along.
+
+    >>> f = Rosenbrock()
+    >>> round(f.value([-1.2, 1.0]), 9), f.value([1.0, 1.0]), f.hessian([1.0, 1.0])
+    (24.2, 0.0, array([[ 802., -400.],
+           [-400.,  200.]]))
+    """
 
     title = "Rosenbrock"
     teaches = "A curved, narrow valley: gradient descent zigzags for thousands of steps, Newton needs six."
@@ -81,7 +87,12 @@ class Rosenbrock(FormulaFunction, Settings, frozen=True, tag="rosenbrock"):
 
 @register
 class DistillRosenbrock(FormulaFunction, Settings, frozen=True, tag="distill_rosenbrock"):
-    """(1 - x)^2 + 20 (3 y - x^2)^2: the valley on which Distill's article shows momentum."""
+    """(1 - x)^2 + 20 (3 y - x^2)^2: the valley on which Distill's article shows momentum.
+
+    >>> f = DistillRosenbrock()
+    >>> f.value([0.0, 0.0]), f.value([1.0, 1 / 3]), f.gradient([0.0, 0.0])
+    (1.0, 0.0, array([-2.,  0.]))
+    """
 
     title = "Rosenbrock, as in Distill"
     teaches = "What momentum changes: 150 steps at rate 0.003 end at 1.18 without it and at 0.000001 with 0.9."
@@ -94,14 +105,19 @@ class DistillRosenbrock(FormulaFunction, Settings, frozen=True, tag="distill_ros
 
 @register
 class Himmelblau(FormulaFunction, Settings, frozen=True, tag="himmelblau"):
-    """(x^2 + y - 11)^2 + (x + y^2 - 7)^2: four minima of equal depth, four saddles, one maximum."""
+    """(x^2 + y - 11)^2 + (x + y^2 - 7)^2: four minima of equal depth, four saddles, one maximum.
+
+    >>> f = Himmelblau()
+    >>> f.value([0.0, 0.0]), [minimum.value for minimum in f.minima]
+    (170.0, [0.0, 0.0, 0.0, 0.0])
+    """
 
     title = "Himmelblau"
     teaches = "Four equally good minima; from the middle Newton goes uphill, to the maximum."
     source = "Himmelblau (1972)"
     formula = Formula("(x**2 + y - 11)**2 + (x + y**2 - 7)**2")
     starts_at = (0.0, 0.0)
-    within = square(6.0)
+    within = _square(6.0)
     minima_at = (
         ((3.0, 2.0), 0.0),
         ((-2.805118086952745, 3.131312518250573), 0.0),
@@ -112,20 +128,31 @@ class Himmelblau(FormulaFunction, Settings, frozen=True, tag="himmelblau"):
 
 @register
 class Beale(FormulaFunction, Settings, frozen=True, tag="beale"):
-    """(1.5 - x + x y)^2 + (2.25 - x + x y^2)^2 + (2.625 - x + x y^3)^2: plains, walls and one minimum."""
+    """(1.5 - x + x y)^2 + (2.25 - x + x y^2)^2 + (2.625 - x + x y^3)^2: plains, walls and one minimum.
+
+    >>> f = Beale()
+    >>> f.value([1.0, 1.0]), f.value([3.0, 0.5])
+    (14.203125, 0.0)
+    """
 
     title = "Beale"
     teaches = "Flat plains beside steep walls: rates that move on the plain explode at the wall."
     source = "Beale (1958); [MGH] 5"
     formula = Formula("(1.5 - x + x*y)**2 + (2.25 - x + x*y**2)**2 + (2.625 - x + x*y**3)**2")
     starts_at = (1.0, 1.0)
-    within = square(4.5)
+    within = _square(4.5)
     minima_at = (((3.0, 0.5), 0.0),)
 
 
 @register
 class Saddle(FormulaFunction, Settings, frozen=True, tag="saddle"):
-    """x^2 - y^2: the simplest saddle."""
+    """x^2 - y^2: the simplest saddle.
+
+    >>> import numpy as np
+    >>> f, theta = Saddle(), np.array([1.5, 0.5])
+    >>> (theta - np.linalg.solve(f.hessian(theta), f.gradient(theta))).tolist()
+    [0.0, 0.0]
+    """
 
     title = "Saddle"
     teaches = "Gradient descent lingers at the saddle and then escapes; Newton jumps right onto it."
@@ -133,12 +160,17 @@ class Saddle(FormulaFunction, Settings, frozen=True, tag="saddle"):
     minima_note = "no minimum: unbounded below along y"
     formula = Formula("x**2 - y**2")
     starts_at = (1.5, 0.01)
-    within = square(2.0)
+    within = _square(2.0)
 
 
 @register
 class MonkeySaddle(FormulaFunction, Settings, frozen=True, tag="monkey_saddle"):
-    """x^3 - 3 x y^2: a saddle with three ways down, whose Hessian vanishes at the centre."""
+    """x^3 - 3 x y^2: a saddle with three ways down, whose Hessian vanishes at the centre.
+
+    >>> f = MonkeySaddle()
+    >>> abs(f.hessian([0.0, 0.0])).sum().item(), f.value([-1.0, 0.0]), f.value([1.0, 1.0]), f.value([1.0, -1.0])
+    (0.0, -1.0, -2.0, -2.0)
+    """
 
     title = "Monkey saddle"
     teaches = "A saddle that the Hessian does not see: all curvatures are zero at the critical point."
@@ -146,19 +178,23 @@ class MonkeySaddle(FormulaFunction, Settings, frozen=True, tag="monkey_saddle"):
     minima_note = "no minimum: unbounded below in three directions"
     formula = Formula("x**3 - 3*x*y**2")
     starts_at = (1.2, 0.3)
-    within = square(1.5)
+    within = _square(1.5)
 
 
 @register
 class ThreeHumpCamel(FormulaFunction, Settings, frozen=True, tag="three_hump_camel"):
-    """2 x^2 - 1.05 x^4 + x^6 / 6 + x y + y^2: one global minimum between two shallower ones."""
+    """2 x^2 - 1.05 x^4 + x^6 / 6 + x y + y^2: one global minimum between two shallower ones.
+
+    >>> [round(minimum.value, 4) for minimum in ThreeHumpCamel().minima]
+    [0.0, 0.2986, 0.2986]
+    """
 
     title = "Three-hump camel"
     teaches = "Three valleys: with a small rate gradient descent falls into the nearest one, which is not the best."
-    source = "[JY] 135"
+    source = "[JY] 29"
     formula = Formula("2*x**2 - 1.05*x**4 + x**6/6 + x*y + y**2")
     starts_at = (2.0, 1.5)
-    within = square(2.5)
+    within = _square(2.5)
     minima_at = (
         ((0.0, 0.0), 0.0),
         ((-1.7475523458302888, 0.8737761729151444), 0.2986384422368598),
@@ -168,7 +204,11 @@ class ThreeHumpCamel(FormulaFunction, Settings, frozen=True, tag="three_hump_cam
 
 @register
 class SixHumpCamel(FormulaFunction, Settings, frozen=True, tag="six_hump_camel"):
-    """(4 - 2.1 x^2 + x^4 / 3) x^2 + x y + (4 y^2 - 4) y^2: two global and four local minima."""
+    """(4 - 2.1 x^2 + x^4 / 3) x^2 + x y + (4 y^2 - 4) y^2: two global and four local minima.
+
+    >>> [round(minimum.value, 4) for minimum in SixHumpCamel().minima]
+    [-1.0316, -1.0316, -0.2155, -0.2155, 2.1043, 2.1043]
+    """
 
     title = "Six-hump camel"
     teaches = "Six valleys of three depths, in symmetric pairs: f(−x, −y) = f(x, y)."
@@ -188,7 +228,12 @@ class SixHumpCamel(FormulaFunction, Settings, frozen=True, tag="six_hump_camel")
 
 @register
 class Rastrigin(FormulaFunction, Settings, frozen=True, tag="rastrigin"):
-    """20 + x^2 - 10 cos(2 pi x) + y^2 - 10 cos(2 pi y): a bowl full of dents, one near every pair of integers."""
+    """20 + x^2 - 10 cos(2 pi x) + y^2 - 10 cos(2 pi y): a bowl full of dents, one near every pair of integers.
+
+    >>> f = Rastrigin()
+    >>> f.value([0.0, 0.0]), round(f.value([1.0, 2.0]), 6), len(f.minima)
+    (0.0, 5.0, 121)
+    """
 
     title = "Rastrigin"
     teaches = "A minimum near every pair of integers: every method that follows the slope stays in the first one."
@@ -196,7 +241,7 @@ class Rastrigin(FormulaFunction, Settings, frozen=True, tag="rastrigin"):
     minima_note = "the 121 within the bounds are listed; outside there are infinitely many more"
     formula = Formula("20 + x**2 - 10*cos(2*pi*x) + y**2 - 10*cos(2*pi*y)")
     starts_at = (2.3, -1.6)
-    within = square(5.12)
+    within = _square(5.12)
     minima_at = _rastrigin_minima()
 
 
@@ -205,6 +250,10 @@ class Ackley(FormulaFunction, Settings, frozen=True, tag="ackley"):
     """20 - 20 exp(-0.2 sqrt((x^2 + y^2) / 2)) - exp((cos(2 pi x) + cos(2 pi y)) / 2) + e: a cone in a dented plain.
 
     The global minimum (0, 0) is the tip of a cone, where f has no gradient: see `FormulaFunction.tip`.
+
+    >>> f = Ackley()
+    >>> round(abs(f.value([0.0, 0.0])), 9), f.gradient([0.0, 0.0]), round(f.value([1e-6, 0.0]) / 1e-6, 3)
+    (0.0, array([0., 0.]), 2.828)
     """
 
     title = "Ackley"
@@ -214,20 +263,24 @@ class Ackley(FormulaFunction, Settings, frozen=True, tag="ackley"):
     formula = Formula("20 - 20*exp(-0.2*sqrt((x**2 + y**2)/2)) - exp((cos(2*pi*x) + cos(2*pi*y))/2) + e")
     tip = 2 * math.pi**2 * math.e - 0.4
     starts_at = (2.7, -1.4)
-    within = square(4.5)
+    within = _square(4.5)
     minima_at = _ackley_minima()
 
 
 @register
 class StyblinskiTang(FormulaFunction, Settings, frozen=True, tag="styblinski_tang"):
-    """(x^4 - 16 x^2 + 5 x + y^4 - 16 y^2 + 5 y) / 2: four minima of three depths."""
+    """(x^4 - 16 x^2 + 5 x + y^4 - 16 y^2 + 5 y) / 2: four minima of three depths.
+
+    >>> [round(minimum.value, 2) for minimum in StyblinskiTang().minima]
+    [-78.33, -64.2, -64.2, -50.06]
+    """
 
     title = "Styblinski–Tang"
     teaches = "Each parameter chooses its own well: four minima, one of them best, and the nearest is taken."
     source = "Styblinski and Tang (1990)"
     formula = Formula("(x**4 - 16*x**2 + 5*x + y**4 - 16*y**2 + 5*y)/2")
     starts_at = (0.5, -0.5)
-    within = square(5.0)
+    within = _square(5.0)
     minima_at = (
         ((-2.903534027771177, -2.903534027771177), -78.33233140754282),
         ((-2.903534027771177, 2.746802770990837), -64.19561235905536),
@@ -238,33 +291,51 @@ class StyblinskiTang(FormulaFunction, Settings, frozen=True, tag="styblinski_tan
 
 @register
 class Booth(FormulaFunction, Settings, frozen=True, tag="booth"):
-    """(x + 2 y - 7)^2 + (2 x + y - 5)^2: a quadratic of condition number 9."""
+    """(x + 2 y - 7)^2 + (2 x + y - 5)^2: a quadratic of condition number 9, its axes along the diagonals.
+
+    >>> import numpy as np
+    >>> f = Booth()
+    >>> f.value([1.0, 3.0]), np.linalg.eigvalsh(f.hessian([1.0, 3.0])).round(9)
+    (0.0, array([ 2., 18.]))
+    """
 
     title = "Booth"
     teaches = "A quadratic in disguise: condition number 9, and one Newton step is enough."
-    source = "[JY] 17"
+    source = "[JY] 20"
     formula = Formula("(x + 2*y - 7)**2 + (2*x + y - 5)**2")
     starts_at = (-6.0, 4.0)
-    within = square(10.0)
+    within = _square(10.0)
     minima_at = (((1.0, 3.0), 0.0),)
 
 
 @register
 class Matyas(FormulaFunction, Settings, frozen=True, tag="matyas"):
-    """0.26 (x^2 + y^2) - 0.48 x y: a quadratic of condition number 25, its valley along the diagonal."""
+    """0.26 (x^2 + y^2) - 0.48 x y: a quadratic of condition number 25, its valley along the diagonal.
+
+    >>> import numpy as np
+    >>> np.linalg.eigvalsh(Matyas().hessian([0.0, 0.0])).round(9)
+    array([0.04, 1.  ])
+    """
 
     title = "Matyas"
     teaches = "A diagonal valley of condition number 25: scaling single parameters, as AdaGrad does, cannot undo it."
     source = "[JY] 71"
     formula = Formula("0.26*(x**2 + y**2) - 0.48*x*y")
     starts_at = (8.0, 3.0)
-    within = square(10.0)
+    within = _square(10.0)
     minima_at = (((0.0, 0.0), 0.0),)
 
 
 @register
 class McCormick(FormulaFunction, Settings, frozen=True, tag="mccormick"):
-    """sin(x + y) + (x - y)^2 - 1.5 x + 2.5 y + 1: a tilted washboard in a trough."""
+    """sin(x + y) + (x - y)^2 - 1.5 x + 2.5 y + 1: a tilted washboard in a trough.
+
+    The dents lie on x = y + 1, pi apart in both parameters, and each is deeper by pi than the one above.
+
+    >>> low, high = McCormick().minima
+    >>> (high.theta - low.theta).round(6), round(high.value - low.value, 6)
+    (array([3.141593, 3.141593]), 3.141593)
+    """
 
     title = "McCormick"
     teaches = "A tilted washboard: plain descent stops in the first dent, momentum rolls over it and ever further down."
@@ -281,7 +352,15 @@ class McCormick(FormulaFunction, Settings, frozen=True, tag="mccormick"):
 
 @register
 class GoldsteinPrice(FormulaFunction, Settings, frozen=True, tag="goldstein_price"):
-    """A product of two quartics that spans six orders of magnitude within its bounds; four minima."""
+    """A product of two quartics that spans six orders of magnitude within its bounds; four minima.
+
+        f(x, y) = (1 + (x + y + 1)^2 (19 - 14 x + 3 x^2 - 14 y + 6 x y + 3 y^2))
+                  (30 + (2 x - 3 y)^2 (18 - 32 x + 12 x^2 + 48 y - 36 x y + 27 y^2))
+
+    >>> f = GoldsteinPrice()
+    >>> [minimum.value for minimum in f.minima], f.value([0.0, -1.0]), f.value([-2.0, 2.0])
+    ([3.0, 30.0, 84.0, 840.0], 3.0, 956600.0)
+    """
 
     title = "Goldstein–Price"
     teaches = "Values from 3 to a million: no single rate suits both, and only a log scale shows the four minima."
@@ -291,7 +370,7 @@ class GoldsteinPrice(FormulaFunction, Settings, frozen=True, tag="goldstein_pric
         "*(30 + (2*x - 3*y)**2*(18 - 32*x + 12*x**2 + 48*y - 36*x*y + 27*y**2))"
     )
     starts_at = (-1.0, 0.8)
-    within = square(2.0)
+    within = _square(2.0)
     minima_at = (
         ((0.0, -1.0), 3.0),
         ((-0.6, -0.4), 30.0),
@@ -305,6 +384,10 @@ class Ripple(FormulaFunction, Settings, frozen=True, tag="ripple"):
     """-sin(r)/r + r^2/100 with r = 10 sqrt(x^2 + y^2) + 0.01: a ring-shaped plateau around the minimum.
 
     The centre is the tip of a very flat cone (slope 0.035), where f has no gradient: see `FormulaFunction.tip`.
+
+    >>> f = Ripple()
+    >>> f.gradient([0.0, 0.0]), round(f.value([0.0, 0.0]), 4), round(f.value([0.66335, 0.0]), 4)
+    (array([0., 0.]), -1.0, 0.3883)
     """
 
     title = "Ripple"
@@ -317,5 +400,5 @@ class Ripple(FormulaFunction, Settings, frozen=True, tag="ripple"):
     shown = "f(x, y) = −sin(r)/r + 0.01 r²,  r = 10 √(x² + y²) + 0.01"
     tip = 35.332333339285695
     starts_at = (1.5, 1.5)
-    within = square(2.0)
+    within = _square(2.0)
     minima_at = (((0.0, 0.0), -0.9999823334166665),)

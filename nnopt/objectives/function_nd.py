@@ -31,6 +31,10 @@ class Quadratic(Function, Settings, frozen=True, tag="quadratic"):
 
     condition: k, the ratio of the largest to the smallest eigenvalue of the Hessian (which is 1).
     rotation: angle in degrees from the x axis to the flat direction u.
+
+    >>> Quadratic(condition=100, rotation=90).hessian([0.0, 0.0])
+    array([[100.,   0.],
+           [  0.,   1.]])
     """
 
     condition: Annotated[
@@ -100,7 +104,8 @@ class Quadratic(Function, Settings, frozen=True, tag="quadratic"):
         """(a, b, c) of the Hessian [[a, b], [b, c]]."""
         cos, sin = _direction(self.rotation)
         k = self.condition
-        return cos * cos + k * sin * sin, (1.0 - k) * sin * cos, sin * sin + k * cos * cos
+        # + 0.0: an angle of 90 degrees shall not give -0
+        return cos * cos + k * sin * sin, (1.0 - k) * sin * cos + 0.0, sin * sin + k * cos * cos
 
 
 @lru_cache(maxsize=256)
@@ -115,8 +120,12 @@ def _direction(degrees: float) -> tuple[float, float]:
 class RosenbrockN(Function, Settings, frozen=True, tag="rosenbrock_n"):
     """sum over i < n of 100 (x_(i+1) - x_i^2)^2 + (1 - x_i)^2: Rosenbrock's valley as a chain.
 
-    The global minimum is (1, ..., 1). For n >= 4 there is a second one near (-1, 1, ..., 1); up to n = 7 it is the
-    only other (Kok and Sandrock 2009).
+    The global minimum is (1, ..., 1). For n >= 4 there is a second one with x_1 < 0, near (-1, 1, ..., 1) for large n;
+    up to n = 7 it is the only other (Kok and Sandrock 2009).
+
+    >>> f = RosenbrockN(n=4)
+    >>> f.value([1.0, 1.0, 1.0, 1.0]), round(f.minima[1].value, 4), f.minima[1].theta.round(3)
+    (0.0, 3.7014, array([-0.776,  0.613,  0.382,  0.146]))
     """
 
     n: Annotated[int, between(2, 2000, closed=True, label="parameters", log=True, slider=(2, 200))] = 10
@@ -197,7 +206,16 @@ def _second_minimum(n: int) -> Minimum:
 
 @register
 class Wood(FormulaFunction, Settings, frozen=True, tag="wood"):
-    """Two Rosenbrock valleys of four parameters, coupled; one minimum, at (1, 1, 1, 1), and a saddle to be stuck at."""
+    """Two Rosenbrock valleys of four parameters, coupled; one minimum, at (1, 1, 1, 1), and a saddle to be stuck at.
+
+        f(x) = 100 (x2 - x1^2)^2 + (1 - x1)^2 + 90 (x4 - x3^2)^2 + (1 - x3)^2
+               + 10.1 ((x2 - 1)^2 + (x4 - 1)^2) + 19.8 (x2 - 1) (x4 - 1)
+
+    >>> f = Wood()
+    >>> saddle = [-0.968, 0.9471, -0.9695, 0.9512]
+    >>> f.value([1.0, 1.0, 1.0, 1.0]), round(f.value(saddle), 3), (np.linalg.eigvalsh(f.hessian(saddle)) < 0).tolist()
+    (0.0, 7.877, [True, False, False, False])
+    """
 
     title = "Wood"
     teaches = "Near (−1, 1, −1, 1) there is a saddle with f ≈ 7.88 at which many methods waste most of their steps."
@@ -214,7 +232,15 @@ class Wood(FormulaFunction, Settings, frozen=True, tag="wood"):
 
 @register
 class PowellSingular(FormulaFunction, Settings, frozen=True, tag="powell_singular"):
-    """(x1 + 10 x2)^2 + 5 (x3 - x4)^2 + (x2 - 2 x3)^4 + 10 (x1 - x4)^4; its Hessian is singular at the minimum 0."""
+    """(x1 + 10 x2)^2 + 5 (x3 - x4)^2 + (x2 - 2 x3)^4 + 10 (x1 - x4)^4; its Hessian is singular at the minimum 0.
+
+    >>> f = PowellSingular()
+    >>> int(np.linalg.matrix_rank(f.hessian(np.zeros(4))))
+    2
+    >>> theta = np.array([10.0, -1.0, 4.0, 4.0])
+    >>> (np.linalg.solve(f.hessian(theta), -f.gradient(theta)) / theta).round(6)
+    array([-0.333333, -0.333333, -0.333333, -0.333333])
+    """
 
     title = "Powell's singular function"
     teaches = "The Hessian is singular at the minimum: Newton converges there only linearly, by 2/3 each step."

@@ -9,8 +9,7 @@ from typing import Annotated, ClassVar
 import msgspec
 import numpy as np
 
-from nnopt.errors import SettingsError
-from nnopt.objectives.formula_parser import FormulaError
+from nnopt.errors import FormulaError, SettingsError
 from nnopt.objectives.functions import Bounds, Formula, FormulaFunction, Minimum, Settings, register
 from nnopt.settings import described
 

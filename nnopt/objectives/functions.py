@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar, TypeAlias
@@ -17,17 +18,24 @@ import numpy as np
 import numpy.typing as npt
 
 from nnopt import objectives
-from nnopt.errors import SettingsError, ShapeError
-from nnopt.objectives.formula import Formula, FormulaError, subscripted
+from nnopt.errors import FormulaError, SettingsError, ShapeError
+from nnopt.objectives.formula import Formula, subscripted
 from nnopt.settings import Registry, Settings
 
 Vector: TypeAlias = npt.NDArray[np.float64]
 Bounds: TypeAlias = tuple[tuple[float, float], ...]
 
+#: points at which a formula is evaluated together; every intermediate result is an array of so many numbers
+_AT_ONCE = 4096
+
 
 @dataclass(frozen=True, eq=False)
 class Minimum:
-    """A local minimum. theta (P,), read-only; value: f there."""
+    """A local minimum. theta (P,), read-only; value: f there.
+
+    >>> get("booth").minima[0]
+    Minimum(theta=array([1., 3.]), value=0.0)
+    """
 
     theta: Vector
     value: float
@@ -43,7 +51,14 @@ class Function:
     """Interface of every test function: an objective that also knows where it should end.
 
     A field of type `Function` is decoded through `registry`. All arrays returned are new. theta is (P,), P = `size`.
-    Outside the range of floats the results are inf or nan, never an exception.
+    Outside the range of floats the results are inf or nan, never an exception; for a theta of another shape they raise
+    ShapeError.
+
+    >>> f = get("rosenbrock")
+    >>> f.name, f.size, f.start.tolist(), f.bounds, f.lowest
+    ('rosenbrock', 2, [-1.2, 1.0], ((-2.0, 2.0), (-1.0, 3.0)), 0.0)
+    >>> f.values([[1.0, 1.0], [0.0, 1.0]]), f.hvp([1.0, 1.0], [1.0, 0.0])
+    (array([  0., 101.]), array([ 802., -400.]))
     """
 
     registry: ClassVar[Registry[Any]] = Registry("function", load=_load)
@@ -127,6 +142,11 @@ class FormulaFunction(Function):
     """A function of a fixed number of parameters, written as a formula.
 
     Where a formula is not differentiable at a point (the tip of a cone) a class states `tip`; see there.
+
+    >>> class Valley(FormulaFunction, Settings, frozen=True, tag="valley"):
+    ...     formula, starts_at, within = Formula("x**2 + 9*y**2"), (1.0, 1.0), ((-2.0, 2.0), (-2.0, 2.0))
+    >>> Valley().formula_text, Valley().gradient([1.0, 1.0])
+    ('f(x, y) = x² + 9 y²', array([ 2., 18.]))
     """
 
     formula: ClassVar[Formula]
@@ -199,20 +219,29 @@ class FormulaFunction(Function):
     def hessians(self, thetas: Vector) -> Vector:
         """Hessians (K, P, P) at the rows of thetas (K, P), at once."""
         points = rows(thetas, self.size, None)
-        with np.errstate(all="ignore"):
-            lower = self.formula.hessian_of_arrays(*points.T)
         hessians = np.empty((len(points), self.size, self.size))
-        entries = iter(lower)
-        for i in range(self.size):
-            for j in range(i + 1):
-                hessians[:, i, j] = hessians[:, j, i] = next(entries)
+        with np.errstate(all="ignore"):
+            for part, columns in _parts(points, _AT_ONCE // 4):
+                entries = iter(self.formula.hessian_of_arrays(*columns))
+                for i in range(self.size):
+                    for j in range(i + 1):
+                        hessians[part, i, j] = hessians[part, j, i] = next(entries)
         return hessians
 
     def values(self, thetas: Vector, dtype: npt.DTypeLike | None = None) -> npt.NDArray[Any]:
         points = rows(thetas, self.size, dtype)
+        values = np.empty(len(points), dtype=points.dtype)
         with np.errstate(all="ignore"):
-            values = self.formula.value_of_arrays(*points.T)
-        return np.array(np.broadcast_to(values, len(points)), dtype=points.dtype)
+            for part, columns in _parts(points, _AT_ONCE):
+                values[part] = self.formula.value_of_arrays(*columns)
+        return values
+
+
+def _parts(points: npt.NDArray[Any], size: int) -> Iterator[tuple[slice, npt.NDArray[Any]]]:
+    """(rows, their columns) of points (K, P), at most `size` rows at a time: intermediate results stay in the cache."""
+    for start in range(0, len(points), size):
+        part = slice(start, start + size)
+        yield part, np.ascontiguousarray(points[part].T)
 
 
 @cache
@@ -221,7 +250,11 @@ def _listed(minima_at: tuple[tuple[tuple[float, ...], float], ...]) -> tuple[Min
 
 
 def floats(theta: Vector, size: int) -> list[float]:
-    """theta as plain floats, on which scalar code is several times faster. Raises ShapeError unless it is (size,)."""
+    """theta as plain floats, on which scalar code is several times faster. Raises ShapeError unless it is (size,).
+
+    >>> floats(np.array([1.0, 2.0]), 2)
+    [1.0, 2.0]
+    """
     if type(theta) is not np.ndarray:
         theta = np.asarray(theta, dtype=np.float64)
     if theta.shape != (size,):
@@ -231,30 +264,48 @@ def floats(theta: Vector, size: int) -> list[float]:
 
 
 def rows(thetas: Vector, size: int, dtype: npt.DTypeLike | None) -> npt.NDArray[Any]:
-    """thetas as an array (K, size). Raises ShapeError for any other shape."""
-    points = np.asarray(thetas, dtype=np.float64 if dtype is None else dtype)
+    """thetas as an array (K, size) of `dtype` (None: float64). Raises ShapeError for any other shape.
+
+    >>> rows([[1, 2]], 2, np.float32)
+    array([[1., 2.]], dtype=float32)
+    """
+    with np.errstate(over="ignore"):
+        points = np.asarray(thetas, dtype=np.float64 if dtype is None else dtype)
     if points.ndim != 2 or points.shape[1] != size:
         raise ShapeError(f"thetas: expected shape (K, {size}), got {points.shape}")
     return points
 
 
 def frozen(theta: Any) -> Vector:
-    """A read-only float64 copy."""
+    """A read-only float64 copy.
+
+    >>> frozen([1, 2]).flags.writeable
+    False
+    """
     array = np.array(theta, dtype=np.float64)
     array.flags.writeable = False
     return array
 
 
 def register(cls: Any) -> Any:
-    """Class decorator: makes a function known by its tag to specs, forms, tests and the command line."""
+    """Class decorator: makes a function known by its tag to specs, forms, tests and the command line.
+
+    Raises: SettingsError as `Registry.register` does: for a tag that is taken, or a class that is no `Settings`.
+
+    >>> register(Function)
+    Traceback (most recent call last):
+        ...
+    nnopt.errors.SettingsError: function <class 'nnopt.objectives.functions.Function'>: \
+expected a class that inherits from Settings
+    """
     return Function.registry.register(cls)
 
 
 def get(name: str, **settings: Any) -> Any:
     """The function called `name`: `get("quadratic", condition=100)`.
 
-    >>> get("himmelblau").value([3.0, 2.0])
-    0.0
+    >>> get("himmelblau").value([3.0, 2.0]), get("rosenbrock_n", n=4).size
+    (0.0, 4)
 
     Raises: UnknownNameError listing the known names; SettingsError for a setting out of range or unknown.
     """
@@ -262,7 +313,11 @@ def get(name: str, **settings: Any) -> Any:
 
 
 def names() -> list[str]:
-    """All names."""
+    """All names, in the order of registration.
+
+    >>> {"rosenbrock", "himmelblau", "formula"} <= set(names())
+    True
+    """
     return Function.registry.names()
 
 

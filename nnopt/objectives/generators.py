@@ -1,7 +1,9 @@
 """Generated data sets, as in TensorFlow Playground and ConvNetJS, so that a lecture's examples can be repeated here.
 
-Angles run clockwise from the x2 axis (x1 = r sin, x2 = r cos) as in both. Noise is given in percent, 0 to 50; what it
-disturbs is said per set. Classes come in order; the split shuffles them.
+Angles run clockwise from the x2 axis (x1 = r sin, x2 = r cos) as in both. U(a, b) is uniform from a to b. Noise is
+given in percent, 0 to 50; what it disturbs is said per set, where it counts as a share (0.1 for 10 %). `make(seed)`
+gives a Dataset with X (points, 2) unless said otherwise, the same for the same seed. Discs, clouds and arms come one
+after the other; the split and the batches draw from all of them.
 
 Sources: Smilkov et al., TensorFlow Playground (dataset.ts, 2016); Karpathy, ConvNetJS (classify2d demo, 2014).
 """
@@ -28,7 +30,12 @@ class Circle(DataSettings, frozen=True, tag="circle"):
     """A disc inside a ring. Playground: radius U(0, 2.5) inside U(3.5, 5); ConvNetJS: U(0, 2) inside U(3, 5), the
     ring's angles evenly spaced.
 
-    Noise moves each point by up to that share of 5 before its class (radius < 2.5) is read off, so it flips labels.
+    Noise moves each point by up to that share of 5 before its class (1: radius < 2.5) is read off, so it flips labels.
+
+    >>> data = Circle(points=100).make(seed=0)
+    >>> radius = np.hypot(*data.X.T)
+    >>> data.X.shape, bool(radius[data.y == 1].max() < 2.5 < 3.5 < radius[data.y == 0].min())
+    ((100, 2), True)
     """
 
     points: Count = 500
@@ -56,6 +63,10 @@ class Xor(DataSettings, frozen=True, tag="xor"):
     """U(-5, 5)^2, pushed 0.3 away from the axes; the class says whether the signs agree.
 
     Noise moves each point by up to that share of 5 before its class is read off, so it flips labels near the axes.
+
+    >>> data = Xor(points=100).make(seed=0)
+    >>> bool(((data.X.prod(axis=1) > 0) == data.y).all()), bool((abs(data.X) >= 0.3).all())
+    (True, True)
     """
 
     points: Count = 500
@@ -74,7 +85,12 @@ class Xor(DataSettings, frozen=True, tag="xor"):
 
 @register
 class Gauss(DataSettings, frozen=True, tag="gauss"):
-    """Two normal clouds around (2, 2) and (-2, -2), of variance 0.5 + 7 * noise (0.5 to 4)."""
+    """Two normal clouds around (2, 2) and (-2, -2), of variance 0.5 + 7 * noise (0.5 to 4).
+
+    >>> data = Gauss(points=2000).make(seed=0)
+    >>> data.X[data.y == 1].mean(axis=0).round(1), data.X[data.y == 0].var(axis=0).round(1)
+    (array([2., 2.]), array([0.5, 0.5]))
+    """
 
     points: Count = 500
     noise: Percent = 0.0
@@ -95,6 +111,11 @@ class Spiral(DataSettings, frozen=True, tag="spiral"):
     """Two interleaved arms: radius 5 i/n, angle 1.75 (ConvNetJS: 1.25) turns * i/n, the other arm half a turn on.
 
     Noise moves the points by U(-1, 1) times its share; ConvNetJS adds U(-0.1, 0.1) to every radius and angle.
+
+    >>> data = Spiral(points=200).make(seed=0)
+    >>> first, second = data.X[data.y == 1], data.X[data.y == 0]
+    >>> len(first), np.allclose(first, -second), np.hypot(*first.T)[[0, 20, 99]].round(9)
+    (100, True, array([0.  , 1.  , 4.95]))
     """
 
     points: Count = 500
@@ -113,7 +134,12 @@ class Spiral(DataSettings, frozen=True, tag="spiral"):
 
 @register
 class Spiral3(DataSettings, frozen=True, tag="spiral3"):
-    """Three interleaved arms, a third of a turn apart: radius 5 i/n, 1.25 turns. Noise as in `spiral`."""
+    """Three interleaved arms, a third of a turn apart: radius 5 i/n, 1.25 turns. Noise as in `spiral`.
+
+    >>> data = Spiral3(points=300).make(seed=0)
+    >>> data.classes, data.outputs, data.loss
+    (('0', '1', '2'), 3, 'cross_entropy')
+    """
 
     points: Count = 450
     noise: Percent = 0.0
@@ -131,7 +157,11 @@ class Spiral3(DataSettings, frozen=True, tag="spiral3"):
 class Moons(DataSettings, frozen=True, tag="moons"):
     """Two interleaved half circles of radius 3, centred on the origin.
 
-    Noise is normal, of standard deviation 3 * noise in each coordinate.
+    Noise is normal, of standard deviation 3 * its share in each coordinate.
+
+    >>> data = Moons(points=102, noise=0).make(seed=0)
+    >>> data.X.min(axis=0).round(6), data.X.max(axis=0).round(6)
+    (array([-4.5 , -2.25]), array([4.5 , 2.25]))
     """
 
     points: Count = 500
@@ -152,7 +182,12 @@ class Moons(DataSettings, frozen=True, tag="moons"):
 
 @register
 class Checkerboard(DataSettings, frozen=True, tag="checkerboard"):
-    """U(-5, 5)^2, coloured like a board of cells x cells. Noise moves points, as in `xor`, before the class is read."""
+    """U(-5, 5)^2, coloured like a board of cells x cells. Noise moves points, as in `xor`, before the class is read.
+
+    >>> data = Checkerboard(points=400, cells=2).make(seed=0)
+    >>> bool(((data.X.prod(axis=1) > 0) == data.y).all())  # two by two cells: exclusive or
+    True
+    """
 
     points: Count = 800
     noise: Percent = 0.0
@@ -171,7 +206,12 @@ class Checkerboard(DataSettings, frozen=True, tag="checkerboard"):
 
 @register
 class RandomLabels(DataSettings, frozen=True, tag="random_labels"):
-    """U(-3, 3)^2 with labels by coin toss: nothing to learn, everything to memorize."""
+    """U(-3, 3)^2 with labels by coin toss: nothing to learn, everything to memorize.
+
+    >>> data = RandomLabels(points=40).make(seed=0)
+    >>> data.X.shape, bool(0.2 < data.y.mean() < 0.8)
+    ((40, 2), True)
+    """
 
     points: Count = 40
 
@@ -186,7 +226,12 @@ class RandomLabels(DataSettings, frozen=True, tag="random_labels"):
 
 @register
 class Blobs3(DataSettings, frozen=True, tag="blobs3"):
-    """Three normal clouds on a circle of radius 3, of variance 0.5 + 7 * noise, as in `gauss`."""
+    """Three normal clouds on a circle of radius 3, of variance 0.5 + 7 * noise, as in `gauss`.
+
+    >>> data = Blobs3(points=3000).make(seed=0)
+    >>> [int(np.hypot(*data.X[data.y == label].mean(axis=0)).round()) for label in range(3)]
+    [3, 3, 3]
+    """
 
     points: Count = 450
     noise: Percent = 0.0
@@ -204,7 +249,12 @@ class Blobs3(DataSettings, frozen=True, tag="blobs3"):
 
 @register
 class Plane(DataSettings, frozen=True, tag="plane"):
-    """Regression: (x1 + x2) / 10 on U(-6, 6)^2. Noise moves each point by up to that share of 6 before it is read."""
+    """Regression: (x1 + x2) / 10 on U(-6, 6)^2. Noise moves each point by up to that share of 6 before it is read.
+
+    >>> data = Plane(points=50).make(seed=0)
+    >>> data.task, np.allclose(data.y, data.X.sum(axis=1) / 10)
+    ('regression', True)
+    """
 
     points: Count = 500
     noise: Percent = 0.0
@@ -221,13 +271,20 @@ class Plane(DataSettings, frozen=True, tag="plane"):
 
 @register
 class Sine(DataSettings, frozen=True, tag="sine"):
-    """Regression with one input: sin(x) for x in U(-5, 5). Noise is added to the target: U(-1, 1) times its share."""
+    """Regression with one input: sin(x) for x in U(-5, 5). Noise is added to the target: U(-1, 1) times its share.
+
+    X (points, 1).
+
+    >>> data = Sine(points=50, noise=10).make(seed=0)
+    >>> data.X.shape, bool((abs(data.y - np.sin(data.X[:, 0])) <= 0.1).all())
+    ((50, 1), True)
+    """
 
     points: Count = 100
     noise: Percent = 10.0
 
     title = "Sine (regression, one input)"
-    source = "the usual first regression; ConvNetJS regress demo"
+    source = "the usual first regression"
 
     def make(self, seed: int) -> Dataset:
         random = stream(seed, "points")

@@ -12,7 +12,8 @@ and, as z^l = W_l a^(l-1) + b_l, with a the activations including the one that m
                                         + delta_l[k] (d a^(l-1)_i / d z^m_p) a^(m-1)_j
 
 where the second term exists for m < l. Summing over examples is one matrix product per pair of layers. Without f'' and
-the second term it is the Gauss-Newton matrix, sum of J^T H_out J (Schraudolph 2002). Arrays keep examples last.
+the second term it is the Gauss-Newton matrix, sum of J^T H_out J (Schraudolph 2002). For l = m it is the recursion of
+Botev et al. (2017). Arrays keep examples last.
 """
 
 from __future__ import annotations
@@ -40,7 +41,15 @@ def hessian_sum(
 ) -> npt.NDArray[np.float64]:
     """Hessian (P, P) of the sum of the losses over the examples, or its Gauss-Newton part.
 
+    theta (P,); inputs (D + 1, N) with a last row of ones; targets (C, N) as `loss.encode` gives them.
+
     Raises: UnsupportedError if the matrix would take more than 2 GB.
+
+    >>> from nnopt.objectives.losses import loss_function
+    >>> inputs, targets = np.array([[2.0], [1.0]]), np.zeros((1, 1))
+    >>> hessian_sum(Network((1, 1)), loss_function("squared_error"), np.zeros(2), inputs, targets)
+    array([[4., 2.],
+           [2., 1.]])
     """
     needed = 8 * network.size**2
     if needed > LIMIT_BYTES:

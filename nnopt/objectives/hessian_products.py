@@ -19,7 +19,13 @@ _BYTES = 16 * 1024 * 1024
 
 
 def hvp_sum(network: Network, loss: Loss, theta: Array, v: Array, inputs: Array, targets: Array) -> Array:
-    """H v for one v (P,), as `hvp_sums`; the product may be a buffer of this thread: copy or scale it."""
+    """H v for one v (P,), as `hvp_sums`; the product may be a buffer of this thread: copy or scale it.
+
+    >>> from nnopt.objectives.losses import loss_function
+    >>> inputs, targets = np.array([[2.0], [1.0]]), np.zeros((1, 1))
+    >>> hvp_sum(Network((1, 1)), loss_function("squared_error"), np.zeros(2), np.ones(2), inputs, targets).copy()
+    array([6., 3.])
+    """
     n = inputs.shape[1]
     if n > CHUNK:
         product = np.zeros(network.size)
@@ -115,7 +121,16 @@ class _Tangent(Workspace):
 def hvp_sums(
     network: Network, loss: Loss, theta: Array, vectors: Array, inputs: Array, targets: Array
 ) -> npt.NDArray[np.float64]:
-    """H v for every v in vectors (K, P), with H the Hessian of the sum of the losses over the examples."""
+    """H v for every v in vectors (K, P), as (K, P), with H the Hessian of the sum of the losses over the examples.
+
+    theta (P,); inputs (D + 1, N) with a last row of ones; targets (C, N) as `loss.encode` gives them.
+
+    >>> from nnopt.objectives.losses import loss_function
+    >>> inputs, targets = np.array([[2.0], [1.0]]), np.zeros((1, 1))
+    >>> hvp_sums(Network((1, 1)), loss_function("squared_error"), np.zeros(2), np.eye(2), inputs, targets)
+    array([[4., 2.],
+           [2., 1.]])
+    """
     products = np.zeros(vectors.shape)
     for rows in chunks(inputs.shape[1]):
         linearized = _Linearized(network, loss, theta, inputs[:, rows], targets[:, rows])

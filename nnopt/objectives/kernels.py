@@ -38,6 +38,10 @@ class Workspace:
 
     numpy hands a stack of matrix products to BLAS unless the axis they sum over has length one, as it has where the
     slope of a single output is pulled back: many times slower. A second output of zeros makes it two.
+
+    >>> space = Workspace(Network((3, 5, 1)), lead=(4,), n=10, dtype=np.float64)
+    >>> space.theta.shape, [hidden.shape for hidden in space.hidden], space.z.shape
+    ((4, 26), [(4, 5, 10)], (4, 1, 10))
     """
 
     def __init__(self, network: Network, lead: tuple[int, ...], n: int, dtype: npt.DTypeLike) -> None:
@@ -124,12 +128,22 @@ _threads = _PerThread()
 
 
 def workspace(network: Network, lead: tuple[int, ...], n: int, dtype: npt.DTypeLike = np.float64) -> Workspace:
-    """This thread's buffers for such a call, new or kept from an earlier one; valid until the next call."""
+    """This thread's buffers for such a call, new or kept from an earlier one; valid until the next call.
+
+    >>> workspace(Network((2, 1)), (), 5) is workspace(Network((2, 1)), (), 5)
+    True
+    """
     return kept_workspace(Workspace, network, lead, n, dtype)
 
 
 def kept_workspace(kind: type[Kind], *parts: Any) -> Kind:
-    """The same for any kind of workspace, made as kind(*parts)."""
+    """The same for any kind of workspace, made as kind(*parts).
+
+    A thread keeps up to 64 MB of them; the longest unused go first.
+
+    >>> kept_workspace(Workspace, Network((2, 1)), (), 5, np.float32).z.dtype
+    dtype('float32')
+    """
     mine = _threads
     key = (kind, *parts)
     kept = mine.kept
@@ -145,12 +159,20 @@ def kept_workspace(kind: type[Kind], *parts: Any) -> Kind:
 
 
 def chunks(total: int, size: int = CHUNK) -> Iterator[slice]:
-    """Consecutive slices of `size` that cover 0..total."""
+    """Consecutive slices of `size` that cover 0 .. total - 1; the last one may be shorter.
+
+    >>> list(chunks(5, 2))
+    [slice(0, 2, None), slice(2, 4, None), slice(4, 5, None)]
+    """
     return (slice(start, min(start + size, total)) for start in range(0, total, size))
 
 
 def forward(network: Network, theta: Array, inputs: Array) -> Workspace:
-    """A workspace with hidden activations and outputs of theta on inputs (D + 1, n), n of at most a chunk."""
+    """A workspace with hidden activations and outputs of theta (P,) on inputs (D + 1, n), n of at most a chunk.
+
+    >>> forward(Network((1, 1)), np.array([3.0, 1.0]), np.array([[2.0], [1.0]])).z.copy()
+    array([[7.]])
+    """
     space = workspace(network, (), inputs.shape[1])
     np.copyto(space.theta, theta)
     space.forward(inputs)
@@ -160,7 +182,13 @@ def forward(network: Network, theta: Array, inputs: Array) -> Workspace:
 def slopes_and_bends(
     function: Activation, hidden: list[Array], scratch: Scratch
 ) -> tuple[list[Array], list[Array] | None]:
-    """f' and f'' at every hidden layer's activations; None for f'' = 0 (piecewise linear activations)."""
+    """f' and f'' at every hidden layer's activations; None for f'' = 0 (piecewise linear activations).
+
+    >>> from nnopt.objectives.activations import activation
+    >>> slopes, bends = slopes_and_bends(activation("relu"), [np.array([[0.0, 2.0]])], Scratch())
+    >>> slopes, bends
+    ([array([[0., 1.]])], None)
+    """
     slopes = [scratch.take(*h.shape) for h in hidden]
     for h, slope in zip(hidden, slopes, strict=True):
         function.slope(h, slope)
@@ -175,7 +203,13 @@ def slopes_and_bends(
 
 
 def value_sum(network: Network, loss: Loss, theta: Array, inputs: Array, targets: Array) -> float:
-    """Sum of the losses over the examples; inputs (D + 1, N), targets (C, N)."""
+    """Sum of the losses over the examples; theta (P,), inputs (D + 1, N), targets (C, N).
+
+    >>> from nnopt.objectives.losses import loss_function
+    >>> inputs, targets = np.array([[2.0, 4.0], [1.0, 1.0]]), np.zeros((1, 2))
+    >>> value_sum(Network((1, 1)), loss_function("squared_error"), np.array([1.0, 0.0]), inputs, targets)
+    10.0
+    """
     total = 0.0
     for part in chunks(inputs.shape[1]):
         space = forward(network, theta, inputs[:, part])
@@ -186,7 +220,13 @@ def value_sum(network: Network, loss: Loss, theta: Array, inputs: Array, targets
 def value_and_gradient_sum(
     network: Network, loss: Loss, theta: Array, inputs: Array, targets: Array
 ) -> tuple[float, Array]:
-    """Sum of the losses and its gradient (P,); the gradient may be a buffer of this thread: copy or scale it."""
+    """Sum of the losses and its gradient (P,); the gradient may be a buffer of this thread: copy or scale it.
+
+    >>> from nnopt.objectives.losses import loss_function
+    >>> inputs, targets = np.array([[2.0, 4.0], [1.0, 1.0]]), np.zeros((1, 2))
+    >>> value_and_gradient_sum(Network((1, 1)), loss_function("squared_error"), np.array([1.0, 0.0]), inputs, targets)
+    (10.0, array([20.,  6.]))
+    """
     n = inputs.shape[1]
     if n > CHUNK:
         total, gradient = 0.0, np.zeros(network.size)
@@ -202,7 +242,12 @@ def value_and_gradient_sum(
 
 
 def outputs(network: Network, theta: Array, inputs: Array) -> Array:
-    """Outputs (N, C) of theta, as a new array."""
+    """Outputs (N, C) of theta (P,) on inputs (D + 1, N), as a new array.
+
+    >>> outputs(Network((1, 1)), np.array([3.0, 1.0]), np.array([[2.0, 4.0], [1.0, 1.0]]))
+    array([[ 7.],
+           [13.]])
+    """
     out = np.empty((inputs.shape[1], network.outputs))
     for part in chunks(len(out)):
         out[part] = forward(network, theta, inputs[:, part]).z.T
@@ -210,7 +255,11 @@ def outputs(network: Network, theta: Array, inputs: Array) -> Array:
 
 
 def hidden(network: Network, theta: Array, inputs: Array) -> list[Array]:
-    """Activations (N, width) of every hidden layer, as new arrays."""
+    """Activations (N, width) of every hidden layer on inputs (D + 1, N), as new arrays.
+
+    >>> hidden(Network((1, 2, 1), "relu"), np.array([1.0, 0.0, -1.0, 0.0, 0.0, 0.0, 0.0]), np.array([[3.0], [1.0]]))
+    [array([[3., 0.]])]
+    """
     layers = [np.empty((inputs.shape[1], width)) for width in network.widths]
     for part in chunks(inputs.shape[1]):
         space = forward(network, theta, inputs[:, part])

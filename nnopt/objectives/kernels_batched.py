@@ -35,6 +35,11 @@ def value_sums(
     """Sums (K,) of the losses over the examples, one per row of thetas (K, P), calculated in `dtype`.
 
     factors (K, d): take the rows of factors @ thetas instead, with thetas (d, P). inputs (D + 1, N), targets (C, N).
+
+    >>> from nnopt.objectives.losses import loss_function
+    >>> inputs, targets = np.array([[2.0, 4.0], [1.0, 1.0]]), np.zeros((1, 2))
+    >>> value_sums(Network((1, 1)), loss_function("squared_error"), np.eye(2), None, inputs, targets)
+    array([10.,  1.])
     """
     kind = np.dtype(dtype)
     examples = [
@@ -65,7 +70,14 @@ def value_sums(
 def value_and_gradient_sums(
     network: Network, loss: Loss, thetas: Array, inputs: Array, targets: Array
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Sums (K,) of the losses over the examples and their gradients (K, P), one per row of thetas (K, P)."""
+    """Sums (K,) of the losses over the examples and their gradients (K, P), one per row of thetas (K, P).
+
+    >>> from nnopt.objectives.losses import loss_function
+    >>> inputs, targets = np.array([[2.0, 4.0], [1.0, 1.0]]), np.zeros((1, 2))
+    >>> value_and_gradient_sums(Network((1, 1)), loss_function("squared_error"), np.eye(2), inputs, targets)
+    (array([10.,  1.]), array([[20.,  6.],
+           [ 6.,  2.]]))
+    """
     totals = np.zeros(len(thetas))
     gradients = np.zeros(thetas.shape)
     for part in chunks(len(thetas), gradients_at_once(network, len(thetas), inputs.shape[1], np.float64)):
@@ -81,7 +93,11 @@ def value_and_gradient_sums(
 
 
 def outputs(network: Network, thetas: Array, inputs: Array) -> npt.NDArray[np.float64]:
-    """Outputs (K, N, C) of every row of thetas (K, P)."""
+    """Outputs (K, N, C) of every row of thetas (K, P) on inputs (D + 1, N).
+
+    >>> outputs(Network((1, 1)), np.eye(2), np.array([[2.0, 4.0], [1.0, 1.0]])).tolist()
+    [[[2.0], [4.0]], [[1.0], [1.0]]]
+    """
     out = np.empty((len(thetas), inputs.shape[1], network.outputs))
     for part in chunks(len(thetas), _vectors_at_once(network, inputs.shape[1], np.float64)):
         vectors = thetas[part]
@@ -99,7 +115,13 @@ def _vectors_at_once(network: Network, n: int, dtype: npt.DTypeLike) -> int:
 
 
 def gradients_at_once(network: Network, count: int, n: int, dtype: npt.DTypeLike) -> int:
-    """The same for gradients at `count` parameter vectors, in parts of about one size: each size has its buffers."""
+    """How many of `count` parameter vectors to take together for gradients on n examples, in parts of about one size.
+
+    Each size of part has buffers of its own, so there should be few.
+
+    >>> gradients_at_once(Network((2, 16, 16, 1)), count=3, n=10, dtype=np.float64)
+    3
+    """
     fitting = _fitting(network, sum(network.widths) + 3 * max(network.sizes[1:]), n, dtype)
     parts = max(1, math.ceil(count / fitting))
     return max(1, math.ceil(count / parts))

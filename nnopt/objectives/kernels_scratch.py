@@ -17,6 +17,14 @@ class Scratch:
 
     `take` gives an uninitialized array that is valid until the stack is released below it. What does not fit comes from
     the operating system, and the block is larger at the next `clear`, up to 64 MB.
+
+    >>> scratch = Scratch()
+    >>> mark = scratch.mark()
+    >>> scratch.take(2, 3).shape, scratch.mark()
+    ((2, 3), 6)
+    >>> scratch.release(mark)
+    >>> scratch.mark()
+    0
     """
 
     def __init__(self) -> None:
@@ -58,5 +66,9 @@ _threads = _PerThread()
 
 
 def cleared_scratch() -> Scratch:
-    """This thread's scratch memory, empty; whatever was taken from it before is invalid."""
+    """This thread's scratch memory, empty; whatever was taken from it before is invalid.
+
+    >>> cleared_scratch() is cleared_scratch()
+    True
+    """
     return _threads.scratch.clear()

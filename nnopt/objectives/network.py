@@ -19,7 +19,13 @@ from nnopt.settings import Registry, Settings, at_least
 
 
 class Initial:
-    """Where training starts: how a layer's weights are drawn. Biases start at zero."""
+    """Where training starts: how a layer's weights are drawn. Biases start at zero.
+
+    A field of type `Initial` is decoded through `registry`.
+
+    >>> Initial.registry.get("normal")(std=0.5)
+    Normal(std=0.5)
+    """
 
     registry: ClassVar[Registry[Any]] = Registry("initial")
 
@@ -30,7 +36,12 @@ class Initial:
 
 @Initial.registry.register
 class GlorotUniform(Initial, Settings, frozen=True, tag="glorot_uniform"):
-    """Uniform in +-sqrt(6 / (fan_in + fan_out))        (Glorot & Bengio 2010)"""
+    """Uniform in +-sqrt(6 / (fan_in + fan_out))        (Glorot & Bengio 2010)
+
+    >>> weights = GlorotUniform().draw(np.random.default_rng(0), fan_in=20, fan_out=4)
+    >>> weights.shape, bool(0.4 < np.abs(weights).max() < 0.5)
+    ((4, 20), True)
+    """
 
     def draw(self, random: np.random.Generator, fan_in: int, fan_out: int) -> Array:
         limit = np.sqrt(6.0 / (fan_in + fan_out))
@@ -39,7 +50,12 @@ class GlorotUniform(Initial, Settings, frozen=True, tag="glorot_uniform"):
 
 @Initial.registry.register
 class HeNormal(Initial, Settings, frozen=True, tag="he_normal"):
-    """Normal with standard deviation sqrt(2 / fan_in), for relu        (He et al. 2015)"""
+    """Normal with standard deviation sqrt(2 / fan_in), for relu        (He et al. 2015)
+
+    >>> weights = HeNormal().draw(np.random.default_rng(0), fan_in=8, fan_out=1000)
+    >>> weights.shape, round(float(weights.std()), 1)
+    ((1000, 8), 0.5)
+    """
 
     def draw(self, random: np.random.Generator, fan_in: int, fan_out: int) -> Array:
         return random.normal(0.0, np.sqrt(2.0 / fan_in), (fan_out, fan_in))
@@ -50,6 +66,10 @@ class Normal(Initial, Settings, frozen=True, tag="normal"):
     """Normal with a standard deviation of your choice; a tiny one starts next to the saddle at zero.
 
     std: standard deviation of every weight, >= 0.
+
+    >>> weights = Normal(std=0.1).draw(np.random.default_rng(0), fan_in=8, fan_out=1000)
+    >>> round(float(weights.std()), 2)
+    0.1
     """
 
     std: Annotated[float, at_least(0, label="standard deviation", log=True, slider=(1e-3, 3.0))] = 0.1
@@ -60,7 +80,16 @@ class Normal(Initial, Settings, frozen=True, tag="normal"):
 
 @Initial.registry.register
 class Zeros(Initial, Settings, frozen=True, tag="zeros"):
-    """All weights zero: a saddle, from which gradient descent never finds its way."""
+    """All weights zero: a saddle, from which gradient descent never finds its way.
+
+    With hidden layers and f(0) = 0 (tanh, relu, leaky_relu, identity) no weight ever moves; with the others (sigmoid,
+    softplus) they do, but all units of a layer stay the same.
+
+    >>> from nnopt.objectives.objective import NetworkObjective
+    >>> net = Network((1, 2, 1), "tanh")
+    >>> NetworkObjective(net, [[1.0], [2.0]], [0, 1]).gradient(net.initial(0, "zeros")).any().item()
+    False
+    """
 
     def draw(self, random: np.random.Generator, fan_in: int, fan_out: int) -> Array:
         return np.zeros((fan_out, fan_in))
@@ -72,8 +101,13 @@ class Network:
     sizes: inputs, widths of the hidden layers (none is allowed: a linear model), outputs.
     activation: a name of ACTIVATIONS.
     size: P, the number of parameters. blocks: slice of theta per layer. weight_mask (P,): 1 for weights, 0 for biases.
+    function: the `Activation`.
 
     Immutable; equal and hashed by sizes and activation. Raises: SettingsError, UnknownNameError.
+
+    >>> net = Network((2, 3, 1), activation="tanh")
+    >>> net.size, net.widths, [block.shape for block in net.layers(net.initial(seed=0))]
+    (13, (3,), [(3, 3), (1, 4)])
     """
 
     __slots__ = ("_hash", "activation", "blocks", "function", "size", "sizes", "weight_mask")

@@ -22,7 +22,12 @@ _quiet = np.errstate(over="ignore", invalid="ignore")
 
 @runtime_checkable
 class Objective(Protocol):
-    """A function of theta (P,) to be minimized; every array it returns is the caller's own."""
+    """A function of theta (P,) to be minimized; every array it returns is the caller's own.
+
+    >>> from nnopt.objectives import functions
+    >>> isinstance(functions.get("rosenbrock"), Objective)
+    True
+    """
 
     @property
     def size(self) -> int:
@@ -63,7 +68,16 @@ class NetworkObjective:
     float64 throughout; `values` can be asked for float32. Safe to use from several threads at once. Examples are
     processed at most 2048 at a time, so memory stays bounded for a million of them.
 
-    Raises: ShapeError, DataError, SettingsError, UnknownNameError, at construction, saying what does not fit.
+    Raises: ShapeError, DataError, SettingsError, UnknownNameError, at construction, saying what does not fit; later
+    ShapeError for theta of another shape.
+
+    >>> objective = NetworkObjective(Network((2, 3, 1)), [[0.0, 1.0], [1.0, 0.0]], [0, 1], l2=0.01)
+    >>> theta = np.zeros(objective.size)
+    >>> round(objective.value(theta), 6), objective.probabilities(theta)  # log 2: both classes are as likely
+    (0.693147, array([[0.5, 0.5],
+           [0.5, 0.5]]))
+    >>> objective.gradient(theta).shape, objective.hessian(theta).shape, objective.values([theta, theta]).shape
+    ((13,), (13, 13), (2,))
     """
 
     def __init__(
@@ -105,6 +119,11 @@ class NetworkObjective:
     def size(self) -> int:
         """P, the number of parameters."""
         return self.network.size
+
+    def __repr__(self) -> str:
+        sizes, penalties = "-".join(map(str, self.network.sizes)), f"l2 {self.l2:g}, l1 {self.l1:g}"
+        what = f"{self.loss} of a network {sizes} {self.network.activation}"
+        return f"<NetworkObjective: {what} on {self.examples:,} examples, {penalties}>"
 
     @property
     def examples(self) -> int:
@@ -158,7 +177,8 @@ class NetworkObjective:
     def values(self, thetas: Array, dtype: npt.DTypeLike | None = None) -> npt.NDArray[np.float64]:
         """Objective at every row of thetas (K, P), as (K,) float64.
 
-        dtype: precision to calculate in, float64 (default) or float32, which is about three times as fast.
+        dtype: precision to calculate in, float64 (default) or float32, which is about three times as fast. Raises
+        SettingsError for another one.
         """
         thetas = self._parameter_rows(thetas)
         values = self._values(thetas, None, dtype)
@@ -278,11 +298,13 @@ class NetworkObjective:
 
     def _penalties(self, thetas: Array) -> Any:
         """l2 * sum W^2 + l1 * sum |W| of thetas (..., P)."""
+        # of several rows each by itself, so that its bits do not depend on the others
+        product: Callable[..., Any] = np.dot if thetas.ndim == 1 else np.vecdot
         penalty: Any = 0.0
         if self.l2:
-            penalty = penalty + self.l2 * (thetas * thetas).dot(self.network.weight_mask)
+            penalty = penalty + self.l2 * product(thetas * thetas, self.network.weight_mask)
         if self.l1:
-            penalty = penalty + self.l1 * np.abs(thetas).dot(self.network.weight_mask)
+            penalty = penalty + self.l1 * product(np.abs(thetas), self.network.weight_mask)
         return penalty
 
     def _add_penalty_slope(self, gradient: Array, theta: Array) -> None:

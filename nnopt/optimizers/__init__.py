@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from nnopt.errors import no_attribute
 from nnopt.optimizers.base import Local, Optimizer, Slots, Update
 
 if TYPE_CHECKING:
@@ -28,16 +29,23 @@ if TYPE_CHECKING:
 def get(name: str) -> type[Any]:
     """The class of the method called `name` in specs ("adam" -> Adam).
 
+    Raises: UnknownNameError, with the nearest known name.
+
     >>> get("momentum")(lr=0.05)
     Momentum(lr=0.05, beta=0.9, weight_decay=0.0, clip=0.0)
-
-    Raises: UnknownNameError, with the nearest known name.
+    >>> get("adm")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    nnopt.errors.UnknownNameError: unknown optimizer 'adm'; did you mean 'adam'? (known: ...
     """
     return Optimizer.registry.get(name)  # type: ignore[no-any-return]
 
 
 def names() -> list[str]:
-    """Registry names of all methods."""
+    """Registry names of all methods, those of plug-ins after nnopt's own.
+
+    >>> sorted(names())[:4]
+    ['adagrad', 'adam', 'damped_newton', 'gauss_newton']
+    """
     return Optimizer.registry.names()
 
 
@@ -50,7 +58,7 @@ def __getattr__(name: str) -> Any:
         classes = _classes()
         if name in classes:
             return classes[name]
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise no_attribute(__name__, name, __dir__())
 
 
 def __dir__() -> list[str]:

@@ -12,7 +12,11 @@ from nnopt.settings import above
 
 
 class SquareSum(Slots, frozen=True, gc=False):
-    """squares (P,): sum of the squared gradients so far."""
+    """squares (P,): sum of the squared gradients so far.
+
+    >>> Adagrad().init(np.array([3.0, 4.0]))
+    SquareSum(squares=array([0., 0.]))
+    """
 
     squares: Vector
 
@@ -23,6 +27,14 @@ class Adagrad(FirstOrder, frozen=True, tag="adagrad"):
 
     lr: learning rate, > 0.  eps: keeps the quotient finite where no gradient was seen yet, > 0.
     Of the gradient first, if set: clip, weight_decay (see `FirstOrder`).
+
+    Constant slopes of any size are gone down alike, at a rate that falls like 1 / sqrt(t):
+
+    >>> import nnopt
+    >>> h = nnopt.minimize(nnopt.functions.formula("100*x + y"), Adagrad(lr=1.0), start=[0.0, 0.0], steps=4)
+    >>> np.diff(h.theta, axis=0).T.round(3)
+    array([[-1.   , -0.707, -0.577, -0.5  ],
+           [-1.   , -0.707, -0.577, -0.5  ]])
     """
 
     lr: Annotated[float, above(0, label="learning rate", log=True, slider=(1e-4, 10))] = 0.1

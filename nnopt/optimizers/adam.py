@@ -12,7 +12,11 @@ from nnopt.settings import above, between, described
 
 
 class Moments(Slots, frozen=True, gc=False):
-    """mean, squares (P,): running means of the gradient and of its square; count: updates made so far."""
+    """mean, squares (P,): running means of the gradient and of its square; count: updates made so far.
+
+    >>> Adam().init(np.array([3.0, 4.0]))
+    Moments(mean=array([0., 0.]), squares=array([0., 0.]), count=0.0)
+    """
 
     mean: Vector
     squares: Vector
@@ -27,6 +31,13 @@ class Adam(FirstOrder, frozen=True, tag="adam"):
     lr: learning rate, > 0.  beta1, beta2: memories of the two means, in [0, 1).  eps: > 0.
     Of the gradient first, if set: clip, weight_decay (see `FirstOrder`). decoupled: the weight decay acts on theta
     itself, theta <- theta - lr * weight_decay * theta, beside the two means: AdamW (Loshchilov & Hutter 2019).
+
+    Freed from bias, every step down a constant slope is lr long in each parameter, whatever the slope's size:
+
+    >>> import nnopt
+    >>> h = nnopt.minimize(nnopt.functions.formula("100*x + y"), Adam(lr=0.5), start=[0.0, 0.0], steps=2)
+    >>> h.theta.round(6).tolist()
+    [[0.0, 0.0], [-0.5, -0.5], [-1.0, -1.0]]
     """
 
     lr: Annotated[float, above(0, label="learning rate", log=True, slider=(1e-5, 1))] = 0.01

@@ -22,12 +22,22 @@ Rows: TypeAlias = npt.NDArray[np.intp]
 
 class Slots(msgspec.Struct, frozen=True, gc=False):
     """What a method remembers between steps; fields are float64 arrays of fixed shape, or floats, so that a state
-    packs flat into one row of numbers and comes back bit for bit."""
+    packs flat into one row of numbers and comes back bit for bit.
+
+    >>> class Velocity(Slots, frozen=True, gc=False):
+    ...     velocity: Vector
+    >>> Velocity(np.zeros(2))
+    Velocity(velocity=array([0., 0.]))
+    """
 
 
 class Update(msgspec.Struct, frozen=True, gc=False):
-    """step (P,): what is added to theta. note: what the user must be told ("singular Hessian: least-norm step").
-    detail: numbers for `explain` (damping, gain ratio, ...), by name."""
+    """What a method answers. step (P,): what is added to theta. slots: its memory for the next update. note: what the
+    user must be told ("the Newton step goes uphill"). detail: numbers for `explain` (damping, gain ratio, ...).
+
+    >>> Update(np.array([-0.5]), Slots())
+    Update(step=array([-0.5]), slots=Slots(), note='', detail=None)
+    """
 
     step: Vector
     slots: Slots
@@ -40,6 +50,12 @@ class Local:
 
     objective: anything with `value_and_gradient`; theta (P,); value: float; gradient (P,); rows: indices of the
     batch's examples, or None for all (and for objectives without examples). Valid during the update it is given to.
+
+    >>> import nnopt
+    >>> f, theta = nnopt.functions.get("saddle"), np.array([1.0, 0.5])  # x^2 - y^2
+    >>> local = Local(f, theta, *f.value_and_gradient(theta))
+    >>> local.value, local.gradient, local.hvp(np.array([0.0, 1.0]))
+    (0.75, array([ 2., -1.]), array([ 0., -2.]))
     """
 
     __slots__ = ("_of_batch", "gradient", "objective", "rows", "theta", "value")
@@ -61,22 +77,22 @@ class Local:
     def batch(self) -> Any:
         """The objective on this step's examples only (the objective itself for a full batch)."""
         if self._of_batch is None:
-            self._of_batch = on_rows(self.objective, self.rows)
+            self._of_batch = _on_rows(self.objective, self.rows)
         return self._of_batch
 
     def value_at(self, theta: Vector) -> float:
-        """Loss of the same batch elsewhere."""
+        """Loss of the same batch at theta (P,)."""
         return float(self.batch.value(theta))
 
     def value_and_gradient_at(self, theta: Vector) -> tuple[float, Vector]:
-        """Loss and gradient of the same batch elsewhere."""
+        """Loss and gradient (P,) of the same batch at theta (P,)."""
         value, gradient = self.batch.value_and_gradient(theta)
         return float(value), gradient
 
     def hessian(self) -> Matrix:
-        """(P, P); from P Hessian-vector products where the objective has only those.
+        """The Hessian of the batch's loss, (P, P); from P Hessian-vector products where the objective has only those.
 
-        Raises: UnsupportedError if the objective has neither.
+        Raises: UnsupportedError if the objective has neither; ShapeError if what it gives has another shape.
         """
         exact = getattr(self.batch, "hessian", None)
         if exact is not None:
@@ -86,7 +102,7 @@ class Local:
         return np.asarray((columns + columns.T) / 2, dtype=np.float64)
 
     def hvp(self, v: Vector) -> Vector:
-        """Hessian times v (P,)."""
+        """Hessian times v (P,), (P,); by the Hessian where the objective has only that. Raises: as `hessian`."""
         product = getattr(self.batch, "hvp", None)
         if product is not None:
             return self._of_shape("hvp", product(self.theta, v), self.theta.shape)
@@ -94,7 +110,7 @@ class Local:
         return np.asarray(self._square("hessian", exact(self.theta)) @ v, dtype=np.float64)
 
     def gauss_newton(self) -> Matrix:
-        """(P, P). Raises UnsupportedError for objectives that are not sums of losses of a network."""
+        """The Gauss-Newton matrix, (P, P). Raises: UnsupportedError for objectives without one, such as functions."""
         exact = self._ask("gauss_newton", "the Gauss-Newton matrix (`gauss_newton`)")
         return self._square("gauss_newton", exact(self.theta))
 
@@ -110,11 +126,21 @@ class Local:
     def _ask(self, name: str, what: str) -> Any:
         method = getattr(self.batch, name, None)
         if method is None:
-            raise UnsupportedError(f"this method needs {what}, and {type(self.objective).__name__} does not have it")
+            raise UnsupportedError(f"this method needs {what}, and {name_of(self.objective)} does not have it")
         return method
 
 
-class OnRows:
+def name_of(objective: Any) -> str:
+    """What an objective is called in messages: as its class, or as it says itself.
+
+    >>> import nnopt
+    >>> name_of(nnopt.functions.get("rosenbrock"))
+    'Rosenbrock'
+    """
+    return str(getattr(objective, "__name__", type(objective).__name__))
+
+
+class _OnRows:
     """Loss and gradient of an objective on some of its examples, where it has no `batch(rows)` of its own."""
 
     def __init__(self, objective: Any, rows: Rows) -> None:
@@ -131,16 +157,29 @@ class OnRows:
         return float(value), gradient
 
 
-def on_rows(objective: Any, rows: Rows | None) -> Any:
+def _on_rows(objective: Any, rows: Rows | None) -> Any:
     """An objective on some of its examples (None: all)."""
     if rows is None:
         return objective
     batch = getattr(objective, "batch", None)
-    return OnRows(objective, rows) if batch is None else batch(rows)
+    return _OnRows(objective, rows) if batch is None else batch(rows)
 
 
 class Optimizer:
-    """Interface of every method; the field type `Optimizer` is decoded through `registry`."""
+    """Interface of every method; the field type `Optimizer` is decoded through `registry`.
+
+    One of your own is a `Settings` class with `init` and `update`; `register` is for specs, forms and command line:
+
+    >>> class Sign(Settings, Optimizer, frozen=True, tag="sign"):
+    ...     lr: float = 0.5
+    ...     def init(self, theta):
+    ...         return Slots()
+    ...     def update(self, local, slots, lr):
+    ...         return Update(-lr * np.sign(local.gradient), slots)
+    >>> import nnopt
+    >>> nnopt.minimize(nnopt.functions.get("bowl"), Sign(), start=[2.0], steps=3).theta.ravel()
+    array([2. , 1.5, 1. , 0.5])
+    """
 
     __slots__ = ()
 
@@ -148,9 +187,12 @@ class Optimizer:
     #: what it asks for beside value and gradient here: "gradient" for nothing more, "value" elsewhere (a line search),
     #: "hvp" for products with the Hessian, "hessian"; for all but the first, lr is a factor on the method's own step
     needs: ClassVar[str] = "gradient"
+    #: whether its step leaves a point without slope where curvature is negative: a run has not converged there
+    #: (`escape.leaves` says how its detail tells)
+    leaves_saddles: ClassVar[bool] = False
 
     def init(self, theta: Vector) -> Slots:
-        """Slots at step 0."""
+        """The method's memory when it starts at theta (P,). Pure."""
         raise NotImplementedError
 
     def adopt(self, old: Optimizer, theta: Vector, slots: Any) -> Slots:
@@ -166,14 +208,21 @@ class Optimizer:
         return kept
 
     def update(self, local: Local, slots: Any, lr: float) -> Update:
-        """The step from local.theta. lr: the learning rate of this step (base rate times the schedule's factor); for
-        curvature methods the factor itself."""
+        """The step from local.theta, and the memory after it. Pure. lr: the rate of this step, the method's own times
+        the schedule's factor. Raises: UnsupportedError if the objective lacks what the method needs."""
         raise NotImplementedError
 
 
 def register(cls: Any) -> Any:
-    """Class decorator: makes a method known by its tag to specs, forms, tests and the command line."""
+    """Class decorator: makes a method known by its tag to specs, forms, tests and the command line.
+
+    Raises: SettingsError for another class of the same tag, and for what is not a `Settings` class.
+
+    >>> register(dict)
+    Traceback (most recent call last):
+    nnopt.errors.SettingsError: optimizer <class 'dict'>: expected a class that inherits from Settings
+    """
     return Optimizer.registry.register(cls)
 
 
-__all__ = ["Local", "Matrix", "Optimizer", "Rows", "Settings", "Slots", "Update", "Vector", "on_rows", "register"]
+__all__ = ["Local", "Matrix", "Optimizer", "Rows", "Settings", "Slots", "Update", "Vector", "name_of", "register"]

@@ -20,7 +20,12 @@ _STREAM = 0x62617463686573
 
 
 class Sampler(Protocol):
-    """The batches of a run: rows(t) are the indices of step t's examples (None: all of them), a pure function of t."""
+    """The batches of a run: rows(t) are the indices of step t's examples (None: all of them), a pure function of t.
+
+    >>> sampler: Sampler = Mini(size=4).sampler(n=10, seed=0)
+    >>> sampler.steps_per_epoch, [len(sampler.rows(t)) for t in range(3)], sampler.epoch(6)
+    (3, [4, 4, 2], 2.0)
+    """
 
     @property
     def steps_per_epoch(self) -> int:
@@ -34,25 +39,39 @@ class Sampler(Protocol):
 
 
 class Batches:
-    """Interface of every way to batch; the field type `Batches` is decoded through `registry`."""
+    """Interface of every way to batch; the field type `Batches` is decoded through `registry`.
+
+    >>> Batches.registry.decode({"name": "mini", "size": 32})
+    Mini(size=32, replacement=False)
+    """
 
     __slots__ = ()
 
     registry: ClassVar[Registry[Any]] = Registry("batches")
 
     def sampler(self, n: int, seed: int) -> Sampler:
-        """The batches for n training examples, n >= 1."""
+        """The batches for n training examples, n >= 1. seed: 0 .. 2^63 - 1."""
         raise NotImplementedError
 
 
 def register(cls: Any) -> Any:
-    """Class decorator: makes a way to batch known by its tag."""
+    """Class decorator: makes a way to batch known by its tag.
+
+    Raises: SettingsError for another class of the same tag, and for what is not a `Settings` class.
+
+    >>> register(Full) is Full, Batches.registry.get("full") is Full
+    (True, True)
+    """
     return Batches.registry.register(cls)
 
 
 @register
 class Full(Settings, Batches, frozen=True, tag="full"):
-    """Every step sees all training examples: plain gradient descent."""
+    """Every step sees all training examples: plain gradient descent.
+
+    >>> Full().sampler(n=10, seed=0).rows(0) is None
+    True
+    """
 
     def sampler(self, n: int, seed: int) -> Sampler:
         return AllRows()
@@ -62,7 +81,14 @@ class Full(Settings, Batches, frozen=True, tag="full"):
 class Mini(Settings, Batches, frozen=True, tag="mini"):
     """Mini-batches: `size` examples a step, drawn without replacement within an epoch (or each step anew, with it).
 
-    size: 1 to 1,000,000; the last batch of an epoch holds what is left. replacement: draw independently instead.
+    size: 1 to 1,000,000; the last batch of an epoch holds what is left, and without replacement no batch is larger than
+    the training set. replacement: draw independently instead.
+
+    An epoch holds every example once; asked again, a step gives the same ones:
+
+    >>> sampler = Mini(size=4).sampler(n=8, seed=0)
+    >>> sorted([*sampler.rows(0), *sampler.rows(1)]) == [*range(8)], bool((sampler.rows(0) == sampler.rows(0)).all())
+    (True, True)
     """
 
     size: Annotated[
@@ -72,20 +98,29 @@ class Mini(Settings, Batches, frozen=True, tag="mini"):
 
     def sampler(self, n: int, seed: int) -> Sampler:
         if self.replacement:
-            return Draws(n, self.size, seed)
-        return Shuffled(n, min(self.size, n), seed) if self.size < n else AllRows()
+            return _Draws(n, self.size, seed)
+        return _Shuffled(n, min(self.size, n), seed) if self.size < n else AllRows()
 
 
 @register
 class Single(Settings, Batches, frozen=True, tag="single"):
-    """One example a step, in an order shuffled anew every epoch: stochastic gradient descent in its first form."""
+    """One example a step, in an order shuffled anew every epoch: stochastic gradient descent in its first form.
+
+    >>> sampler = Single().sampler(n=3, seed=0)
+    >>> sorted(int(sampler.rows(t)[0]) for t in range(3))
+    [0, 1, 2]
+    """
 
     def sampler(self, n: int, seed: int) -> Sampler:
-        return Shuffled(n, 1, seed) if n > 1 else AllRows()
+        return _Shuffled(n, 1, seed) if n > 1 else AllRows()
 
 
 class AllRows:
-    """All examples at every step."""
+    """All examples at every step: the sampler of full batches.
+
+    >>> AllRows().rows(7) is None, AllRows().epoch(7)
+    (True, 7.0)
+    """
 
     steps_per_epoch = 1
 
@@ -98,7 +133,7 @@ class AllRows:
         return float(t)
 
 
-class Shuffled:
+class _Shuffled:
     """A new order every epoch, cut into batches of `size`."""
 
     def __init__(self, n: int, size: int, seed: int) -> None:
@@ -123,7 +158,7 @@ class Shuffled:
         return t / self.steps_per_epoch
 
 
-class Draws:
+class _Draws:
     """`size` examples drawn independently at every step; drawn in blocks of about one epoch."""
 
     def __init__(self, n: int, size: int, seed: int) -> None:

@@ -2,23 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar
+import math
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Annotated, ClassVar, NamedTuple
 
 import numpy as np
 
 from nnopt.optimizers.base import Local, Matrix, Optimizer, Settings, Slots, Update, Vector, register
+from nnopt.optimizers.escape import NO_SLOPE, negative_among, step_out, way_out
 from nnopt.optimizers.gain import ACCEPTABLE, GOOD, POOR, gain_ratio, model_change, value_at
 from nnopt.optimizers.linear import cholesky, solve_cholesky
 from nnopt.settings import above, at_least
 
 REFUSED = "no step: the damping was raised, the model did not predict the loss"
+SHORTENED = "step shortened: the model did not predict the loss, the damping was raised"
 TRIALS = 10
 #: bounds of the damping, in units of the curvature's own size
 SMALLEST, LARGEST = 1e-12, 1e16
+#: eigenvalues are computed where a step promises less than this share of what a unit length along the most negative
+#: curvature there can be would promise
+LOOK = 1e-2
 
 
 class Damping(Slots, frozen=True, gc=False):
-    """damping: mu with which the next step begins."""
+    """damping: mu with which the next step begins, in units of curvature.
+
+    >>> DampedNewton(damping=0.5).init(np.zeros(2))
+    Damping(damping=0.5)
+    """
 
     damping: float
 
@@ -30,12 +42,32 @@ class DampedNewton(Settings, Optimizer, frozen=True, tag="damped_newton"):
     mu is raised (x 4) until H + mu I has a Cholesky factor and the gain ratio rho = actual / predicted decrease of the
     loss is acceptable (> 1e-4); rho > 0.75 lowers it (/ 4) for the next step, rho < 0.25 raises it. A step that stays
     bad after 10 trials is refused: theta stays, the damping reached is kept.
-    lr: factor on the step, > 0.  damping: mu at the start, >= 0.
+
+    Where the gradient has no part along the negative curvature, such steps slide into a saddle. When they promise
+    little beside what a unit length along it might (mu / 2 at most, as H + mu I is positive definite), the eigenvalues
+    are computed, and the step gets a part of length lr along the most negative one, in the direction `way_out` says:
+    a^2 s + a d is made for the first a of 1, 1/2, 1/4, ... at which the loss falls as far as can be expected (Moré &
+    Sorensen 1979; see `step_out`).
+
+    lr: factor on the step, > 0.  damping: mu at the start, >= 0, in units of curvature.
     detail: damping_before, damping, damping_after, predicted and actual (changes of the loss; negative is a decrease),
-    gain_ratio, trials, accepted (0 or 1).
+    gain_ratio, trials, accepted (0 or 1), escape (length of the part along the most negative curvature that the
+    gradient does not lead to, 0 where there is none); negative (how many curvatures are) and smallest (curvature),
+    where the eigenvalues were needed.
+
+    Raises: UnsupportedError for an objective with neither `hessian` nor `hvp`, or more than 8,000 parameters.
+
+    From the line on which gradient and Newton's step lead to the saddle (0, 0), to a minimum:
+
+    >>> import nnopt
+    >>> f = nnopt.functions.formula("(x**2 - 1)**2 + y**2")
+    >>> h = nnopt.minimize(f, DampedNewton(), start=[0.0, 0.5])
+    >>> h.theta[-1].round(6), [note[:8] for _, note in h.notes]
+    (array([1., 0.]), ['no slope'])
     """
 
     needs: ClassVar[str] = "hessian"
+    leaves_saddles: ClassVar[bool] = True
 
     lr: Annotated[float, above(0, label="step factor", slider=(0.05, 2))] = 1.0
     damping: Annotated[float, at_least(0, label="damping μ", help="at the start; adapted after every step", log=True,
@@ -45,18 +77,29 @@ class DampedNewton(Settings, Optimizer, frozen=True, tag="damped_newton"):
         return Damping(float(self.damping))
 
     def update(self, local: Local, slots: Damping, lr: float) -> Update:
+        return self.adapted(local, slots, lr, local.hessian(), False)
+
+    def adapted(self, local: Local, slots: Damping, lr: float, hessian: Matrix, semidefinite: bool) -> Update:
+        """The update with any symmetric matrix (P, P) for the Hessian. semidefinite: whether no curvature of it can be
+        negative."""
         gradient, value = local.gradient, local.value
-        hessian = local.hessian()
         if not np.isfinite(hessian).all():
             return Update(np.full_like(gradient, np.nan), slots)
         mu = slots.damping
         lift = _unit(hessian)
         predicted = actual = ratio = 0.0
-        trials = 0
-        for trials in range(1, TRIALS + 1):  # noqa: B007
+        trials, looked = 0, Looked()
+        for trials in range(1, TRIALS + 1):
             mu, step = _definite_step(hessian, gradient, mu, lift)
             step = lr * step
             predicted = model_change(gradient, hessian, step)
+            if trials == 1 and not semidefinite and -predicted < 0.5 * LOOK * mu * lr * lr:
+                looked = _look(local, hessian, step, lr)
+                if looked.step is not None:
+                    step, actual = looked.step, looked.value - value
+                    predicted = model_change(gradient, hessian, step)
+                    ratio = gain_ratio(actual, predicted, value)
+                    break
             actual = value_at(local, local.theta + step) - value
             # a step of zero where there is a slope is no step, however well it is predicted
             ratio = gain_ratio(actual, predicted, value) if step.any() or not gradient.any() else -np.inf
@@ -78,10 +121,44 @@ class DampedNewton(Settings, Optimizer, frozen=True, tag="damped_newton"):
             "gain_ratio": ratio,
             "trials": float(trials),
             "accepted": float(accepted),
+            **({} if semidefinite else {"escape": looked.escape}),
+            **looked.detail,
         }
         if not accepted:
             return Update(np.zeros_like(gradient), Damping(after), REFUSED, detail)
-        return Update(step, Damping(after), "", detail)
+        note = NO_SLOPE if looked.escape else SHORTENED if trials > 1 else ""
+        return Update(step, Damping(after), note, detail)
+
+
+class Looked(NamedTuple):
+    """What a look at the eigenvalues has found. step (P,): with a part along the most negative curvature, None where
+    there is no need or no use for one; value: the loss there; escape: the length of that part; detail: `negative` and
+    `smallest` where eigenvalues were computed.
+
+    >>> Looked().step is None
+    True
+    """
+
+    step: Vector | None = None
+    value: float = math.inf
+    escape: float = 0.0
+    detail: Mapping[str, float] = MappingProxyType({})
+
+
+def _look(local: Local, hessian: Matrix, step: Vector, lr: float) -> Looked:
+    """Whether curvature is negative where the gradient does not see it, and the way out. step (P,): the usual one."""
+    if cholesky(hessian) is not None:
+        return Looked()
+    values, vectors = np.linalg.eigh(hessian)
+    detail = {"negative": float(negative_among(values)), "smallest": float(values[0])}
+    way = way_out(values, vectors, local.gradient, local.theta, local.value)
+    if way is None:
+        return Looked(detail=detail)
+    found = step_out(local, step, lr * way, lr * lr * float(values[0]))
+    if not found.factor:
+        return Looked(detail=detail)
+    longer = found.factor * found.factor * step + found.factor * (lr * way)
+    return Looked(longer, found.value, found.factor * lr, detail)
 
 
 def _unit(hessian: Matrix) -> float:

@@ -24,6 +24,11 @@ class FirstOrder(Settings, Optimizer, frozen=True, kw_only=True):
     methods divide it by their root mean squares. It pulls on every parameter, biases too, and is not part of the loss;
     the penalty l2 * sum W^2 of a network is, and spares the biases: weight_decay = 2 l2 pulls on the weights alike. The
     gradient norm that is logged, and by which a run counts as converged, is the loss's own, without either.
+
+    >>> import nnopt
+    >>> method = nnopt.optimizers.SGD(lr=1.0, clip=2.0)
+    >>> nnopt.minimize(nnopt.functions.get("bowl"), method, start=[8.0], steps=3).theta.ravel()  # g = x
+    array([8., 6., 4., 2.])
     """
 
     weight_decay: Annotated[

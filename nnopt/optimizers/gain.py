@@ -15,7 +15,11 @@ GOOD, POOR = 0.75, 0.25
 
 
 def noise_of(value: float) -> float:
-    """How much two losses of about this size differ by rounding at least: 8 units in the last place."""
+    """How much two losses of about this size differ by rounding at least: 8 units in the last place.
+
+    >>> noise_of(1.0) / 2**-52
+    8.0
+    """
     return 8 * float(np.finfo(np.float64).eps) * max(abs(value), 1e-300)
 
 
@@ -24,6 +28,9 @@ def allowance(expected: float, value: float) -> float:
 
     Where more than rounding is promised, 8 units in the last place. Where the promise itself is less than that, the
     difference of the losses says nothing and may be larger: the terms of which a loss is made cancel, so 4096 units.
+
+    >>> allowance(0.1, 3.0) / noise_of(3.0), allowance(0.0, 3.0) / noise_of(3.0)
+    (1.0, 512.0)
     """
     noise = noise_of(value)
     return noise if expected > noise else 512 * noise
@@ -46,12 +53,23 @@ def gain_ratio(actual: float, predicted: float, value: float) -> float:
 
 
 def model_change(gradient: Vector, hessian: Matrix, step: Vector) -> float:
-    """g . s + s . H s / 2: what the quadratic model says about a step s (P,)."""
+    """g . s + s . H s / 2: how the quadratic model says that the loss changes with a step s (P,). hessian (P, P).
+
+    >>> model_change(np.array([2.0, 0.0]), np.diag([4.0, 1.0]), np.array([-0.5, 0.0]))
+    -0.5
+    """
     return float(gradient @ step) + 0.5 * float(step @ (hessian @ step))
 
 
 def value_at(local: Local, theta: Vector) -> float:
-    """Loss of the step's batch at theta (P,); infinite where plain Python floats overflow."""
+    """Loss of the step's batch at theta (P,); infinite where plain Python floats overflow.
+
+    >>> class Steep:
+    ...     value = staticmethod(lambda theta: math.exp(theta[0]))
+    >>> theta = np.array([0.0])
+    >>> value_at(Local(Steep(), theta, 1.0, theta), theta + 1000.0)
+    inf
+    """
     try:
         return local.value_at(theta)
     except OverflowError:

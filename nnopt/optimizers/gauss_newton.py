@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, ClassVar
 
 from nnopt.errors import UnsupportedError
-from nnopt.optimizers.base import Local, Matrix, Optimizer, Settings, Update, Vector, register
+from nnopt.optimizers.base import Local, Optimizer, Settings, Update, Vector, register
 from nnopt.optimizers.damped_newton import DampedNewton, Damping
 from nnopt.settings import above, at_least
 
@@ -31,6 +31,13 @@ class GaussNewton(Settings, Optimizer, frozen=True, tag="gauss_newton"):
     decrease), gain_ratio, trials, accepted (0 or 1).
 
     Raises: UnsupportedError at the first update of an objective without `gauss_newton`, as every test function is.
+
+    Where outputs are linear in theta and errors are squared, the undamped step is least squares, solved:
+
+    >>> import nnopt
+    >>> line = nnopt.NetworkObjective(nnopt.Network((1, 1)), [[0.0], [1.0], [2.0]], [1.0, 3.0, 5.0], "squared_error")
+    >>> nnopt.minimize(line, GaussNewton(damping=0.0), start=[0.0, 0.0], steps=1).theta[1].round(9)
+    array([2., 1.])
     """
 
     needs: ClassVar[str] = "hessian"
@@ -49,17 +56,4 @@ class GaussNewton(Settings, Optimizer, frozen=True, tag="gauss_newton"):
                 "gauss_newton: expected the loss of a network (an objective with `gauss_newton`), got a function "
                 "that is not made of outputs and a loss of them; damped_newton does the same with the whole Hessian"
             )
-        return _ADAPTED.update(_Linearized(local), slots, lr)
-
-
-class _Linearized(Local):
-    """The same loss, with G for its Hessian."""
-
-    __slots__ = ()
-
-    def __init__(self, local: Local) -> None:
-        super().__init__(local.objective, local.theta, local.value, local.gradient, local.rows)
-        self._of_batch = local.batch
-
-    def hessian(self) -> Matrix:
-        return self.gauss_newton()
+        return _ADAPTED.adapted(local, slots, lr, local.gauss_newton(), semidefinite=True)

@@ -15,13 +15,20 @@ from nnopt.settings import above, between
 FORGOTTEN = "the memory is dropped: its direction did not help, the step follows the gradient"
 NOT_KEPT = "this step's pair is not remembered: the slope did not rise along it"
 REFUSED = "no step: the loss does not fall along the gradient, within rounding"
+SHORTENED = "step shortened: at the length tried first the loss or its slope had not fallen enough"
 
 EPS = float(np.finfo(np.float64).eps)
 
 
 class Pairs(Slots, frozen=True, gc=False):
     """steps, changes (m, P): the last steps and the changes of the gradient over them, newest last. pairs: how many of
-    the rows, counted from the end, are filled."""
+    the rows, counted from the end, are filled.
+
+    >>> import nnopt
+    >>> slots = nnopt.minimize(nnopt.functions.get("rosenbrock"), LBFGS(memory=3), steps=2).seek(2).slots
+    >>> slots.steps.shape, slots.pairs
+    ((3, 2), 2.0)
+    """
 
     steps: Matrix
     changes: Matrix
@@ -46,6 +53,13 @@ class LBFGS(Settings, Optimizer, frozen=True, tag="lbfgs"):
     detail: pairs (used), scale (s.y / y.y), slope g.d, step_factor a, evaluations, predicted (by B, which only d and g
     are needed for: (f - f^2 / 2) g.d with f = lr a) and actual change of the loss, gain_ratio, kept (whether the pair
     is remembered) and accepted (0 or 1).
+
+    With an exact line search a quadratic of P parameters takes P steps, as by conjugate gradients:
+
+    >>> import nnopt
+    >>> f = nnopt.functions.formula("x**2 + 10*y**2")
+    >>> nnopt.minimize(f, LBFGS(curvature=0.001), start=[1.0, 1.0], steps=2).outcome.kind
+    'converged'
     """
 
     needs: ClassVar[str] = "value"
@@ -73,13 +87,14 @@ class LBFGS(Settings, Optimizer, frozen=True, tag="lbfgs"):
         used = int(slots.pairs)
         steps, changes = slots.steps[room - used :], slots.changes[room - used :]
         direction, scale = two_loops(gradient, steps, changes)
-        found = self._search(local, direction, used == 0)
+        first = _first(direction, used == 0)
+        found = self._search(local, direction, first)
         notes = []
         if found.factor == 0.0 and used:
             notes.append(FORGOTTEN)
             used, scale, direction = 0, 1.0, -gradient
-            tried = found.evaluations
-            found = self._search(local, direction, True)
+            tried, first = found.evaluations, _first(direction, True)
+            found = self._search(local, direction, first)
             found = Found(found.factor, found.value, found.gradient, found.evaluations + tried, found.reason)
         refused = found.factor == 0.0 or found.gradient is None
         step = found.factor * direction if not refused else np.zeros_like(gradient)
@@ -112,20 +127,24 @@ class LBFGS(Settings, Optimizer, frozen=True, tag="lbfgs"):
             notes.append(REFUSED)
         elif not refused and not kept:
             notes.append(NOT_KEPT)
+        if not refused and found.factor < first:
+            notes.append(SHORTENED)
         if found.reason and not refused:
             notes.append(found.reason)
         return Update(made, after, "; ".join(notes), detail)
 
-    def _search(self, local: Local, direction: Vector, steepest: bool) -> Found:
-        first = 1.0
-        if steepest:
-            # the gradient says nothing about how far to go: not further than a unit length at first
-            length = math.sqrt(float(direction @ direction))
-            first = min(1.0, 1.0 / length) if length > 0 else 1.0
+    def _search(self, local: Local, direction: Vector, first: float) -> Found:
         return strong_wolfe(
             local.value_and_gradient_at, local.theta, direction, local.value, local.gradient, first,
             curvature=self.curvature,
         )  # fmt: skip
+
+
+def _first(direction: Vector, steepest: bool) -> float:
+    """The step factor tried first: that of the whole step; the gradient says nothing about how far to go, so along it
+    not further than a unit length."""
+    length = math.sqrt(float(direction @ direction)) if steepest else 0.0
+    return min(1.0, 1.0 / length) if length > 0 else 1.0
 
 
 def two_loops(gradient: Vector, steps: Matrix, changes: Matrix) -> tuple[Vector, float]:

@@ -31,7 +31,11 @@ ValueAndGradientAt: TypeAlias = Callable[[Vector], tuple[float, Vector]]
 class Found(msgspec.Struct, frozen=True, gc=False):
     """What a line search found. factor: a, 0 if there is no step to make. value, gradient: f and its gradient (P,) at
     theta + a d (gradient None where the search does not look at it). evaluations: of the loss. reason: "" if the
-    conditions asked for hold, else why not."""
+    conditions asked for hold, else why not.
+
+    >>> armijo(lambda t: float(t @ t), np.array([0.0]), np.array([1.0]), 0.0, np.array([0.0]))
+    Found(factor=0.0, value=0.0, gradient=None, evaluations=0, reason='the direction does not lead downhill')
+    """
 
     factor: float
     value: float

@@ -13,7 +13,11 @@ SINGULAR = "the Hessian is singular: least-norm step"
 
 
 def length_of(v: Vector) -> float:
-    """|v| of a vector (P,), also where its square is too large for a float; infinite or NaN only if an entry is."""
+    """|v| of a vector (P,), also where its square is too large for a float; infinite or NaN only if an entry is.
+
+    >>> length_of(np.array([3.0, 4.0])), round(length_of(np.array([3e200, 4e200])) / 1e200, 9)
+    (5.0, 5.0)
+    """
     with np.errstate(all="ignore"):
         length = math.sqrt(v.dot(v))
         if math.isfinite(length):
@@ -31,6 +35,12 @@ def solve_symmetric(matrix: Matrix, right: Vector) -> tuple[Vector, bool]:
     matrix (P, P) symmetric, any inertia. A singular one (reciprocal condition number <= P * 2.2e-16) is solved in the
     least-squares sense by the x of least norm: eigenvalues below P * 2.2e-16 of the largest count as zero. A matrix
     with a non-finite entry gives a solution of NaN.
+
+    >>> solve_symmetric(np.diag([2.0, -4.0]), np.array([2.0, 4.0]))
+    (array([ 1., -1.]), False)
+    >>> x, singular = solve_symmetric(np.ones((2, 2)), np.array([2.0, 2.0]))
+    >>> x.round(12), singular
+    (array([1., 1.]), True)
     """
     if not np.isfinite(matrix).all():
         return np.full_like(right, np.nan), False
@@ -53,7 +63,12 @@ def solve_symmetric(matrix: Matrix, right: Vector) -> tuple[Vector, bool]:
 
 
 def cholesky(matrix: Matrix) -> Matrix | None:
-    """The lower Cholesky factor (P, P), or None when the matrix is not positive definite (or not finite)."""
+    """The lower factor L (P, P) of matrix = L L^T, or None when the matrix is not positive definite (or not finite).
+
+    >>> cholesky(np.array([[4.0, 2.0], [2.0, 2.0]])), cholesky(np.diag([1.0, -1.0]))
+    (array([[2., 0.],
+           [1., 1.]]), None)
+    """
     from scipy.linalg import lapack
 
     factor, info = lapack.dpotrf(matrix, lower=1)
@@ -62,7 +77,11 @@ def cholesky(matrix: Matrix) -> Matrix | None:
 
 
 def solve_cholesky(factor: Matrix, right: Vector) -> Vector:
-    """x (P,) with L L^T x = right, L the lower factor of `cholesky`."""
+    """x (P,) with L L^T x = right (P,), L the lower factor of `cholesky`.
+
+    >>> solve_cholesky(np.diag([2.0, 1.0]), np.array([4.0, 3.0]))
+    array([1., 3.])
+    """
     from scipy.linalg import lapack
 
     solution: Any

@@ -12,7 +12,11 @@ from nnopt.settings import above, between
 
 
 class Velocity(Slots, frozen=True, gc=False):
-    """velocity (P,): the decaying sum of past gradients."""
+    """velocity (P,): the decaying sum of past gradients, in units of the gradient.
+
+    >>> Momentum().init(np.array([3.0, 4.0]))
+    Velocity(velocity=array([0., 0.]))
+    """
 
     velocity: Vector
 
@@ -24,6 +28,13 @@ class Momentum(FirstOrder, frozen=True, tag="momentum"):
     The rate multiplies the velocity when the step is made, so a change of rate acts at once on all of it.
     lr: learning rate, > 0.  beta: share of the last direction that is kept, in [0, 1).
     Of the gradient first, if set: clip, weight_decay (see `FirstOrder`).
+
+    Down a constant slope the steps grow to 1 / (1 - beta) times those of gradient descent:
+
+    >>> import nnopt
+    >>> h = nnopt.minimize(nnopt.functions.formula("x"), Momentum(lr=1.0, beta=0.5), start=[0.0], steps=4)
+    >>> h.columns["step_norm"][1:]
+    array([1.   , 1.5  , 1.75 , 1.875])
     """
 
     lr: Annotated[float, above(0, label="learning rate", log=True, slider=(1e-4, 10))] = 0.1

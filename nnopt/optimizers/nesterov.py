@@ -14,10 +14,17 @@ from nnopt.settings import above, between
 
 @register
 class Nesterov(FirstOrder, frozen=True, tag="nesterov"):
-    """v <- g + beta * v,   theta <- theta - lr * (g + beta * v)        (Nesterov 1983, in the form of Sutskever 2013)
+    """v <- g + beta * v,   theta <- theta - lr * (g + beta * v)        (Nesterov 1983; Sutskever et al. 2013)
 
     lr: learning rate, > 0.  beta: share of the last direction that is kept, in [0, 1).
     Of the gradient first, if set: clip, weight_decay (see `FirstOrder`).
+
+    Down a constant slope it is one step ahead of momentum, which begins with 1:
+
+    >>> import nnopt
+    >>> h = nnopt.minimize(nnopt.functions.formula("x"), Nesterov(lr=1.0, beta=0.5), start=[0.0], steps=3)
+    >>> h.columns["step_norm"][1:]
+    array([1.5  , 1.75 , 1.875])
     """
 
     lr: Annotated[float, above(0, label="learning rate", log=True, slider=(1e-4, 10))] = 0.1

@@ -12,7 +12,11 @@ from nnopt.settings import above, between
 
 
 class SquareMean(Slots, frozen=True, gc=False):
-    """squares (P,): running mean of the squared gradients."""
+    """squares (P,): running mean of the squared gradients.
+
+    >>> RMSprop().init(np.array([3.0, 4.0]))
+    SquareMean(squares=array([0., 0.]))
+    """
 
     squares: Vector
 
@@ -23,6 +27,16 @@ class RMSprop(FirstOrder, frozen=True, tag="rmsprop"):
 
     lr: learning rate, > 0.  rho: memory of the running mean, in [0, 1).  eps: > 0.
     Of the gradient first, if set: clip, weight_decay (see `FirstOrder`).
+
+    Constant slopes of any size are gone down alike; as the mean begins at zero, the first steps are too long, by up to
+    1 / sqrt(1 - rho):
+
+    >>> import nnopt
+    >>> f = nnopt.functions.formula("100*x + y")
+    >>> h = nnopt.minimize(f, RMSprop(lr=1.0, rho=0.75), start=[0.0, 0.0], steps=20)
+    >>> np.diff(h.theta, axis=0)[[0, 19]].round(2)
+    array([[-2., -2.],
+           [-1., -1.]])
     """
 
     lr: Annotated[float, above(0, label="learning rate", log=True, slider=(1e-5, 1))] = 0.01

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 import numpy as np
 
 from nnopt.optimizers.base import Local, Optimizer, Settings, Slots, Update, Vector, register
+from nnopt.optimizers.escape import NO_SLOPE, negative_among, step_out, way_out
 from nnopt.optimizers.gain import gain_ratio, model_change, value_at
 from nnopt.optimizers.line_search import armijo
 from nnopt.settings import above, between, described
@@ -22,18 +23,32 @@ class SaddleFreeNewton(Settings, Optimizer, frozen=True, tag="saddle_free_newton
 
     The Newton step with the sign of every negative curvature turned round: always downhill (g.s < 0), as far as Newton
     goes along positive curvature, away from the saddle along negative. Sizes |l| below floor * max |l| count as that.
-    Where the gradient has no part at all along negative curvature, it goes to the saddle; trust_region does not.
+    Where the gradient has no part along negative curvature, that step would go to the saddle: it gets a part of length
+    lr along the most negative curvature, in the direction `way_out` says, and a^2 s + a d is made for the first a of
+    1, 1/2, 1/4, ... at which the loss falls as far as can be expected (Moré & Sorensen 1979; see `step_out`).
 
     With `backtracking` the step is halved until it lowers the loss enough (Armijo 1966), or refused; without it every
     step is made, as in the paper. With mini-batches H, g and the loss are the batch's. Where H is zero, s = -g.
 
-    lr: factor on the step, > 0.  floor: least size of a curvature as a share of the largest, in (0, 1].
+    lr: factor on the step, > 0.  floor: least size of a curvature as a share of the largest, in [1e-12, 1].
     detail: negative (how many curvatures are), raised (how many were to the floor), smallest and largest curvature,
     floor (in units of curvature), slope g.s, predicted (by H itself) and actual change of the loss, gain_ratio,
-    step_factor (of the backtracking), evaluations, accepted (0 or 1).
+    step_factor (of the backtracking), evaluations, accepted (0 or 1), escape (length of the part along the most
+    negative curvature that the gradient does not lead to, 0 where there is none).
+
+    Raises: UnsupportedError for an objective with neither `hessian` nor `hvp`, or more than 8,000 parameters.
+
+    From the line on which gradient and Newton's step lead to the saddle (0, 0), to a minimum:
+
+    >>> import nnopt
+    >>> f = nnopt.functions.formula("(x**2 - 1)**2 + y**2")
+    >>> h = nnopt.minimize(f, SaddleFreeNewton(), start=[0.0, 0.5])
+    >>> h.theta[-1].round(6), h.notes[0][1][:8]
+    (array([1., 0.]), 'no slope')
     """
 
     needs: ClassVar[str] = "hessian"
+    leaves_saddles: ClassVar[bool] = True
     title: ClassVar[str] = "Saddle-free Newton"
 
     lr: Annotated[float, above(0, label="step factor", help="1 is the method's own step", slider=(0.05, 2))] = 1.0
@@ -52,8 +67,16 @@ class SaddleFreeNewton(Settings, Optimizer, frozen=True, tag="saddle_free_newton
         sizes = np.abs(values)
         floor = float(self.floor * sizes.max()) or 1.0
         step = -lr * (vectors @ ((vectors.T @ gradient) / np.maximum(sizes, floor)))
-        factor, evaluations, refused = 1.0, 1, False
-        if self.backtracking:
+        factor, evaluations, refused, escape = 1.0, 1, False, 0.0
+        # rounding may turn the sign of a curvature that is zero
+        negative = negative_among(values)
+        way = way_out(values, vectors, gradient, local.theta, value)
+        out = None if way is None else step_out(local, step, lr * way, lr * lr * float(values[0]))
+        if way is not None and out is not None and out.factor > 0:
+            factor, evaluations, actual = out.factor, out.evaluations, out.value - value
+            step = factor * factor * step + factor * (lr * way)
+            escape = factor * lr
+        elif self.backtracking:
             found = armijo(local.value_at, local.theta, step, value, gradient)
             evaluations, actual = found.evaluations, found.value - value
             refused = found.factor == 0.0 and bool(gradient.any())
@@ -61,8 +84,6 @@ class SaddleFreeNewton(Settings, Optimizer, frozen=True, tag="saddle_free_newton
             step = factor * step if factor else np.zeros_like(step)
         else:
             actual = value_at(local, local.theta + step) - value
-        # rounding may turn the sign of a curvature that is zero
-        negative = int(np.count_nonzero(values < -len(values) * np.finfo(np.float64).eps * sizes.max()))
         predicted = model_change(gradient, hessian, step)
         detail = {
             "negative": float(negative),
@@ -77,11 +98,12 @@ class SaddleFreeNewton(Settings, Optimizer, frozen=True, tag="saddle_free_newton
             "step_factor": factor,
             "evaluations": float(evaluations),
             "accepted": float(not refused),
+            "escape": escape,
         }
         if refused:
             return Update(step, slots, REFUSED, detail)
-        notes = [text for text, holds in ((ESCAPES, negative), (SHORTENED, factor < 1.0)) if holds]
-        return Update(step, slots, "; ".join(notes), detail)
+        said = ((NO_SLOPE, escape > 0), (ESCAPES, negative and way is None), (SHORTENED, factor < 1.0))
+        return Update(step, slots, "; ".join(text for text, holds in said if holds), detail)
 
 
 _NOTHING = Slots()

@@ -21,7 +21,12 @@ Floats = npt.NDArray[np.float64]
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """diverges: sum a_t = infinity. square_summable: sum a_t^2 < infinity. reasons: one sentence for each."""
+    """diverges: sum a_t = infinity. square_summable: sum a_t^2 < infinity. reasons: one sentence for each.
+
+    >>> verdict = Power(d=1.5).robbins_monro()
+    >>> verdict.diverges, verdict.square_summable, verdict.satisfied, verdict.reasons[0]
+    (False, True, False, 'Σ a < ∞: exponent 1.5 > 1, it stops short')
+    """
 
     diverges: bool
     square_summable: bool
@@ -34,7 +39,16 @@ class Verdict(msgspec.Struct, frozen=True):
 
 
 class Schedule:
-    """Interface of every schedule; the field type `Schedule` is decoded through `registry`."""
+    """Interface of every schedule; the field type `Schedule` is decoded through `registry`.
+
+    One of your own is a `Settings` class with `factor` (and `robbins_monro`, if its verdict is to be shown):
+
+    >>> class Halving(Settings, Schedule, frozen=True, tag="halving"):
+    ...     def factor(self, t):
+    ...         return 0.5**t
+    >>> Halving().factors([0, 1, 2]), Halving().partial_sums(lr=4.0, steps=3)[0]
+    (array([1.  , 0.5 , 0.25]), array([4., 6., 7.]))
+    """
 
     __slots__ = ()
 
@@ -49,7 +63,7 @@ class Schedule:
         return np.array([self.factor(int(t)) for t in np.asarray(steps).ravel()], dtype=np.float64)
 
     def robbins_monro(self) -> Verdict:
-        """The analytic verdict, with its reasons."""
+        """The analytic verdict on sum a_t = infinity and sum a_t^2 < infinity, with its reasons."""
         raise NotImplementedError
 
     def partial_sums(self, lr: float, steps: int) -> tuple[Floats, Floats]:
@@ -60,7 +74,13 @@ class Schedule:
 
 
 def register(cls: Any) -> Any:
-    """Class decorator: makes a schedule known by its tag."""
+    """Class decorator: makes a schedule known by its tag.
+
+    Raises: SettingsError for another class of the same tag, and for what is not a `Settings` class.
+
+    >>> register(Constant) is Constant, Schedule.registry.get("constant") is Constant
+    (True, True)
+    """
     return Schedule.registry.register(cls)
 
 
@@ -77,7 +97,11 @@ def _check_then(schedule: Any) -> None:
 
 @register
 class Constant(Settings, Schedule, frozen=True, tag="constant"):
-    """a_t = a: the rate of the method as it is. Robbins-Monro: fails the second condition."""
+    """a_t = a: the rate of the method as it is. Robbins-Monro: fails the second condition.
+
+    >>> Constant().factors([0, 1000]), Constant().robbins_monro().satisfied
+    (array([1., 1.]), False)
+    """
 
     def factor(self, t: int) -> float:
         return 1.0
@@ -91,7 +115,11 @@ class Constant(Settings, Schedule, frozen=True, tag="constant"):
 
 @register
 class InverseTime(Settings, Schedule, frozen=True, tag="inverse_time"):
-    """a_t = a / (1 + d t). d: decay per step, >= 0. Robbins-Monro: satisfied for d > 0."""
+    """a_t = a / (1 + d t). d: decay per step, >= 0. Robbins-Monro: satisfied for d > 0.
+
+    >>> InverseTime(d=0.25).factors([0, 4, 12]), InverseTime(d=0.25).robbins_monro().satisfied
+    (array([1.  , 0.5 , 0.25]), True)
+    """
 
     d: Annotated[float, at_least(0, label="decay d", unit="per step", log=True, slider=(1e-5, 1))] = 0.01
 
@@ -113,7 +141,13 @@ class InverseTime(Settings, Schedule, frozen=True, tag="inverse_time"):
 
 @register
 class Power(Settings, Schedule, frozen=True, tag="power"):
-    """a_t = a / (t + 1)^d. d: exponent, >= 0. Robbins-Monro: satisfied iff 1/2 < d <= 1."""
+    """a_t = a / (t + 1)^d. d: exponent, >= 0. Robbins-Monro: satisfied iff 1/2 < d <= 1.
+
+    >>> Power(d=0.5).factors([0, 3, 15]).round(12)
+    array([1.  , 0.5 , 0.25])
+    >>> [Power(d=d).robbins_monro().satisfied for d in (0.5, 0.75, 1.0, 1.5)]
+    [False, True, True, False]
+    """
 
     d: Annotated[float, at_least(0, label="exponent d", slider=(0, 2))] = 0.75
 
@@ -134,9 +168,12 @@ class Power(Settings, Schedule, frozen=True, tag="power"):
 
 @register
 class StepDecay(Settings, Schedule, frozen=True, tag="step"):
-    """a_t = a * factor^floor(t / every). every: steps between falls, >= 1.  by: factor of each fall, in (0, 1].
+    """a_t = a * by^floor(t / every). every: steps between falls, >= 1.  by: factor of each fall, in [1e-6, 1].
 
     Robbins-Monro: fails the first condition for by < 1 (a geometric series).
+
+    >>> StepDecay(every=10, by=0.5).factors([0, 9, 10, 20]), StepDecay().robbins_monro().diverges
+    (array([1.  , 1.  , 0.5 , 0.25]), False)
     """
 
     every: Annotated[int, at_least(1, label="falls every", unit="steps", log=True, slider=(1, 10_000))] = 1000
@@ -160,7 +197,11 @@ class StepDecay(Settings, Schedule, frozen=True, tag="step"):
 
 @register
 class Exponential(Settings, Schedule, frozen=True, tag="exponential"):
-    """a_t = a * exp(-d t). d: decay per step, >= 0. Robbins-Monro: fails the first condition for d > 0."""
+    """a_t = a * exp(-d t). d: decay per step, >= 0. Robbins-Monro: fails the first condition for d > 0.
+
+    >>> Exponential(d=math.log(2)).factors([0, 1, 2]).round(12), Exponential().robbins_monro().diverges
+    (array([1.  , 0.5 , 0.25]), False)
+    """
 
     d: Annotated[float, at_least(0, label="decay d", unit="per step", log=True, slider=(1e-5, 1))] = 0.001
 
@@ -186,6 +227,11 @@ class Cosine(Settings, Schedule, frozen=True, tag="cosine"):
 
     steps: >= 1.  floor: the share of the rate that is left at the end, in [0, 1]. (Loshchilov & Hutter 2017)
     Robbins-Monro: fails the first condition with floor 0, the second with any other.
+
+    >>> Cosine(steps=4, floor=0.5).factors([0, 2, 4, 8]).round(12)
+    array([1.  , 0.75, 0.5 , 0.5 ])
+    >>> Cosine(floor=0.0).robbins_monro().diverges, Cosine(floor=0.5).robbins_monro().square_summable
+    (False, False)
     """
 
     steps: Annotated[int, at_least(1, label="over", unit="steps", log=True, slider=(10, 100_000))] = 5000
@@ -216,7 +262,11 @@ class Cosine(Settings, Schedule, frozen=True, tag="cosine"):
 class Hold(Settings, Schedule, frozen=True, tag="hold"):
     """a_t = a for t < k, then another schedule, counted from there: a * then.factor(t - k).
 
-    k: updates at the full rate, >= 0.  then: any schedule. Robbins-Monro: as `then`; finitely many steps change no sum.
+    k: updates at the full rate, >= 0.  then: any schedule. Robbins-Monro: as `then`, whatever the first k rates are.
+    Raises: SettingsError if `then` is no schedule.
+
+    >>> Hold(k=2, then=InverseTime(d=1.0)).factors([0, 1, 2, 3, 5]), Hold(k=2).robbins_monro().satisfied
+    (array([1.  , 1.  , 1.  , 0.5 , 0.25]), True)
     """
 
     k: Annotated[int, at_least(0, label="hold for", unit="steps", log=True, slider=(1, 10_000))] = 1000
@@ -241,7 +291,11 @@ class Hold(Settings, Schedule, frozen=True, tag="hold"):
 class Warmup(Settings, Schedule, frozen=True, tag="warmup"):
     """a_t = a (t + 1) / (k + 1) for t < k, then another schedule, counted from there: a * then.factor(t - k).
 
-    k: updates of warm-up, >= 0.  then: any schedule. Robbins-Monro: as `then`; finitely many steps change no sum.
+    k: updates of warm-up, >= 0.  then: any schedule. Robbins-Monro: as `then`, whatever the first k rates are.
+    Raises: SettingsError if `then` is no schedule. (Goyal et al. 2017)
+
+    >>> Warmup(k=3).factors([0, 1, 2, 3, 4]), Warmup(then=InverseTime()).robbins_monro().satisfied
+    (array([0.25, 0.5 , 0.75, 1.  , 1.  ]), True)
     """
 
     k: Annotated[int, at_least(0, label="warm up for", unit="steps", log=True, slider=(1, 10_000))] = 100

@@ -15,6 +15,11 @@ class SGD(FirstOrder, frozen=True, tag="sgd"):
 
     lr: learning rate, > 0.
     Of the gradient first, if set: clip, weight_decay (see `FirstOrder`).
+
+    >>> import nnopt
+    >>> h = nnopt.minimize(nnopt.functions.get("bowl"), SGD(lr=0.5), start=[8.0], steps=3)  # x^2 / 2: g = x
+    >>> h.theta.ravel()
+    array([8., 4., 2., 1.])
     """
 
     lr: Annotated[float, above(0, label="learning rate", log=True, slider=(1e-4, 10))] = 0.1

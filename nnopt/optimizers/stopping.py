@@ -41,6 +41,14 @@ class Watch(msgspec.Struct, frozen=True):
         """Whether patience has run out."""
         return self.stopped_at is not None
 
+    def renewed(self) -> Watch:
+        """The same best, with patience counted anew from here on.
+
+        >>> EarlyStopping(patience=1).fold([0.5, 0.6]).renewed()
+        Watch(best=0.5, best_step=0, level=inf, waited=0, stopped_at=None)
+        """
+        return Watch(self.best, self.best_step)
+
 
 class EarlyStopping(Settings, frozen=True, tag=False):
     """Stop once `patience` measurements in a row have not improved the validation loss        (Prechelt 1998)
@@ -57,10 +65,10 @@ class EarlyStopping(Settings, frozen=True, tag=False):
     (0.4, 3, 5)
     """
 
-    patience: Annotated[int, at_least(1, label="patience", unit="measurements", log=True, slider=(1, 1000))] = 20
-    minimum_improvement: Annotated[
-        float, at_least(0, label="minimum improvement", help="of the validation loss", log=True, slider=(1e-8, 1e-1))
-    ] = 0.0
+    patience: Annotated[int, at_least(1, label="patience", help="measurements in a row without an improvement",
+                                      unit="measurements", log=True, slider=(1, 1000))] = 20  # fmt: skip
+    minimum_improvement: Annotated[float, at_least(0, label="minimum improvement", log=True, slider=(1e-8, 1e-1),
+                                                   help="by which the validation loss must fall")] = 0.0  # fmt: skip
 
     def update(self, watch: Watch, step: int, loss: float) -> Watch:
         """What has been seen after the validation loss of one more step. Pure; once stopped, nothing changes.
@@ -92,6 +100,18 @@ class EarlyStopping(Settings, frozen=True, tag=False):
             if seen.stopped:
                 break
         return seen
+
+    def reason(self, watch: Watch) -> str:
+        """Why a run stops whose patience has run out, in words.
+
+        >>> rule = EarlyStopping(patience=2, minimum_improvement=0.01)
+        >>> rule.reason(rule.fold([0.5, 0.496, 0.493]))
+        'the validation loss has not improved by more than 0.01 for 2 measurements; best 0.493 at step 2'
+        """
+        least = f" by more than {self.minimum_improvement:g}" if self.minimum_improvement else ""
+        count = f"{self.patience:,} measurement{'s' if self.patience > 1 else ''}"
+        best = f"; best {watch.best:.4g} at step {watch.best_step}" if watch.best_step >= 0 else ""
+        return f"the validation loss has not improved{least} for {count}{best}"
 
 
 def generalization_gap(training: npt.ArrayLike, validation: npt.ArrayLike) -> Floats:

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, NamedTuple
 import numpy as np
 
 from nnopt.optimizers.base import Local, Matrix, Optimizer, Settings, Slots, Update, Vector, register
+from nnopt.optimizers.escape import negative_among
 from nnopt.optimizers.gain import ACCEPTABLE, GOOD, POOR, gain_ratio, model_change, noise_of, value_at
 from nnopt.optimizers.linear import cholesky, solve_cholesky
 from nnopt.settings import above
@@ -20,7 +21,11 @@ SMALLEST, LARGEST = 1e-150, 1e150
 
 
 class Radius(Slots, frozen=True, gc=False):
-    """radius: Delta with which the next step begins."""
+    """radius: Delta with which the next step begins, in units of theta.
+
+    >>> TrustRegion(radius=0.5).init(np.zeros(2))
+    Radius(radius=0.5)
+    """
 
     radius: float
 
@@ -40,11 +45,22 @@ class TrustRegion(Settings, Optimizer, frozen=True, tag="trust_region"):
 
     lr: factor on the step, > 0; above 1 steps leave the region.  radius: Delta at the start, > 0, in units of theta.
     detail: radius_before, radius (of the step made), radius_after, damping (mu), at_edge and hard_case (0 or 1),
-    predicted and actual (changes of the loss; negative is a decrease), gain_ratio, trials, accepted (0 or 1); smallest
-    (curvature), where the eigenvalues were needed.
+    predicted and actual (changes of the loss; negative is a decrease), gain_ratio, trials, accepted (0 or 1); negative
+    (how many curvatures are) and smallest (curvature), where the eigenvalues were needed.
+
+    Raises: UnsupportedError for an objective with neither `hessian` nor `hvp`, or more than 8,000 parameters.
+
+    From the line on which gradient and Newton's step lead to the saddle (0, 0), to a minimum:
+
+    >>> import nnopt
+    >>> f = nnopt.functions.formula("(x**2 - 1)**2 + y**2")
+    >>> h = nnopt.minimize(f, TrustRegion(), start=[0.0, 0.5])
+    >>> np.abs(h.theta[-1]).round(6), h.notes[0][1][:9]
+    (array([1., 0.]), 'hard case')
     """
 
     needs: ClassVar[str] = "hessian"
+    leaves_saddles: ClassVar[bool] = True
     title: ClassVar[str] = "Trust region"
 
     lr: Annotated[float, above(0, label="step factor", help="1 makes the whole step", slider=(0.05, 2))] = 1.0
@@ -91,7 +107,7 @@ class TrustRegion(Settings, Optimizer, frozen=True, tag="trust_region"):
             "accepted": float(accepted),
         }
         if region.smallest is not None:
-            detail["smallest"] = region.smallest
+            detail["negative"], detail["smallest"] = float(region.negative), region.smallest
         if not accepted:
             return Update(np.zeros_like(gradient), Radius(after), REFUSED, detail)
         notes = [text for text, holds in ((SHORTENED, trials > 1), (HARD_CASE, found.hard_case)) if holds]
@@ -99,7 +115,14 @@ class TrustRegion(Settings, Optimizer, frozen=True, tag="trust_region"):
 
 
 class Inside(NamedTuple):
-    """The minimum of the model within a radius. step (P,), of this length; damping: mu with (H + mu I) s = -g."""
+    """The minimum of the model within a radius. step (P,), of this length; damping: mu with (H + mu I) s = -g.
+
+    at_edge: whether the step is as long as the radius. hard_case: whether part of it goes along an eigenvector alone.
+
+    >>> found = Region(np.array([4.0, 0.0]), np.diag([1.0, 1.0])).minimum(1.0)  # Newton's step is 4 long
+    >>> found.at_edge, round(found.length, 9), round(found.damping, 9)
+    (True, 1.0, 3.0)
+    """
 
     step: Vector
     length: float
@@ -112,7 +135,8 @@ class Region:
     """The model g.s + s.H s / 2, minimized within any number of radii.
 
     gradient (P,), hessian (P, P) symmetric, both finite. A Cholesky factor is enough while the Newton step is inside;
-    otherwise the eigenpairs are computed, once. smallest: the least eigenvalue, None while it was not needed.
+    otherwise the eigenpairs are computed, once. smallest: the least eigenvalue, None while it was not needed; negative:
+    how many are.
 
     >>> found = Region(np.array([0.0, 0.0]), np.diag([2.0, -2.0])).minimum(0.5)
     >>> found.step, found.damping, found.hard_case
@@ -120,6 +144,7 @@ class Region:
     """
 
     smallest: float | None = None
+    negative: int = 0
 
     def __init__(self, gradient: Vector, hessian: Matrix) -> None:
         self._gradient, self._hessian = gradient, hessian
@@ -132,14 +157,14 @@ class Region:
                 self._newton = -solve_cholesky(factor, gradient)
 
     def minimum(self, radius: float) -> Inside:
-        """The global minimum of the model over |s| <= radius."""
+        """The global minimum of the model over |s| <= radius, radius > 0."""
         if self._newton is not None:
             length = math.sqrt(self._newton @ self._newton)
             if length <= radius:
                 return Inside(self._newton, length, 0.0, False, False)
         if self.smallest is None:
             self._values, self._vectors = np.linalg.eigh(self._hessian)
-            self.smallest = float(self._values[0])
+            self.smallest, self.negative = float(self._values[0]), negative_among(self._values)
             # along each eigenvector; what is rounding alone must not decide which way to leave a saddle
             self._along = self._vectors.T @ self._gradient
             self._along[np.abs(self._along) <= self._rounding(math.sqrt(self._along @ self._along))] = 0.0

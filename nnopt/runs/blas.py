@@ -17,7 +17,10 @@ _settled = False
 
 
 def before_numpy() -> None:
-    """Ask for one thread through the environment, where numpy is not imported yet (afterwards it is too late)."""
+    """Ask for one thread through the environment, where numpy is not imported yet (afterwards it is too late).
+
+    >>> before_numpy()  # `import nnopt` has done it
+    """
     global _settled
     if "numpy" not in sys.modules:
         for name in VARIABLES:
@@ -26,7 +29,14 @@ def before_numpy() -> None:
 
 
 def one_thread() -> None:
-    """See that BLAS uses one thread, now at the latest. Costs nothing after the first call."""
+    """See that BLAS uses one thread, now at the latest. Costs nothing after the first call.
+
+    >>> import numpy
+    >>> one_thread()
+    >>> from threadpoolctl import threadpool_info
+    >>> all(pool["num_threads"] == 1 for pool in threadpool_info() if pool["user_api"] == "blas")
+    True
+    """
     global _settled
     if _settled:
         return

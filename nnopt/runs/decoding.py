@@ -19,8 +19,12 @@ KIND_FIELD = "kind"
 def parse_json(text: str, where: str) -> Any:
     """Builtins from JSON text.
 
-    Raises: SpecError with line and column for malformed JSON, repeated keys, NaN or Infinity, and numbers or nesting
-    beyond what can be represented.
+    Raises: SpecError for malformed JSON, NaN or Infinity, and numbers beyond what can be represented, with line and
+    column; for repeated keys and for nesting too deep. where: of the text, such as its file's name.
+
+    >>> parse_json('{"lr": [0.1, NaN]}', "a.json")
+    Traceback (most recent call last):
+    nnopt.errors.SpecError: a.json: line 1, column 14: numbers must be finite, got NaN
     """
 
     def constant(token: str) -> float:
@@ -54,6 +58,11 @@ def convert(raw: Any, kind: Any, where: str) -> Any:
     """A value of type `kind` from builtins (structs are taken as they are).
 
     Raises: SettingsError `"<where><path inside>: expected a number > 0, got -0.1"`.
+
+    >>> from nnopt.optimizers.batches import Batches
+    >>> convert({"name": "mini", "size": 0}, Batches, "methods[0].batches")
+    Traceback (most recent call last):
+    nnopt.errors.SettingsError: methods[0].batches.size: expected a whole number >= 1, got 0
     """
     if isinstance(raw, msgspec.Struct):
         expected = _plain(kind)
@@ -73,7 +82,15 @@ def convert(raw: Any, kind: Any, where: str) -> Any:
 
 
 def explain(error: Exception, kind: Any, raw: Any) -> tuple[str, str]:
-    """(JSON path, message in words with what was given) of a decoding error of `raw` as a `kind`."""
+    """(JSON path, message in words with what was given) of a decoding error of `raw` as a `kind`.
+
+    >>> from nnopt.optimizers.batches import Mini
+    >>> try:
+    ...     msgspec.convert({"size": "ten"}, Mini)
+    ... except msgspec.ValidationError as error:
+    ...     explain(error, Mini, {"size": "ten"})
+    ('$.size', 'expected a whole number, got "ten"')
+    """
     path, message = readable(error)
     steps = [name or int(index) for name, index in re.findall(r"\.([^.\[\]]+)|\[(\d+)\]", path)]
     unknown = re.fullmatch(r"object contains unknown field `(.*)`", message)
@@ -92,34 +109,64 @@ def explain(error: Exception, kind: Any, raw: Any) -> tuple[str, str]:
 
 
 def without_owner(message: str) -> tuple[str, str]:
-    """("loss", "unknown name ...") of "NetworkProblem.loss: unknown name ..."; ("", message) where no owner stands."""
+    """(field, the rest) of a message that begins with the class and field it is about; ("", message) where none does.
+
+    >>> without_owner("NetworkProblem.loss: unknown name 'mse'"), without_owner("expected a number")
+    (('loss', "unknown name 'mse'"), ('', 'expected a number'))
+    """
     owned = re.fullmatch(r"[A-Za-z]\w*\.([a-z_]\w*(?:\[\d+\])*): (.*)", message, re.DOTALL)
     return (owned[1], owned[2]) if owned is not None else ("", message)
 
 
 def check_instance(name: str, value: Any, kind: Any) -> None:
-    """Raise SettingsError unless `value` is a `kind` (a class or several)."""
+    """Raise SettingsError unless `value` is a `kind` (a class or several). name: what it is the value of.
+
+    >>> from nnopt.optimizers.schedules import Schedule
+    >>> check_instance("schedule", "cosine", Schedule)
+    Traceback (most recent call last):
+    nnopt.errors.SettingsError: schedule: expected Schedule, got 'cosine'; write Cosine()
+    """
     if not isinstance(value, kind):
         kinds = kind if isinstance(kind, tuple) else (kind,)
-        raise SettingsError(f"{name}: expected {' or '.join(one.__name__ for one in kinds)}, got {value!r}")
+        expected = " or ".join(one.__name__ for one in kinds)
+        raise SettingsError(f"{name}: expected {expected}, got {value!r}{_way_to_make(value, kinds)}")
 
 
 def check_sequence(name: str, value: Any) -> tuple[Any, ...]:
-    """The entries of a list, an array or another sequence; numbers of numpy become Python's. Raises SettingsError."""
+    """The entries of a list, an array or another sequence; numbers of numpy become Python's. Raises SettingsError.
+
+    >>> import numpy as np
+    >>> check_sequence("start", np.array([1.0, 2.0]))
+    (1.0, 2.0)
+    """
     if isinstance(value, (str, bytes, dict)) or not hasattr(value, "__len__") or not hasattr(value, "__iter__"):
         raise SettingsError(f"{name}: expected a list, got {value!r}")
     return tuple(entry.item() if hasattr(entry, "dtype") and entry.ndim == 0 else entry for entry in value)
 
 
 def check_choice(name: str, value: Any, known: Any) -> None:
-    """Raise SettingsError unless `value` is among the `known` names, saying which is nearest."""
+    """Raise SettingsError unless `value` is among the `known` names, saying which is nearest. name: of the setting.
+
+    >>> check_choice("activation", "tahn", ("relu", "tanh"))
+    Traceback (most recent call last):
+    nnopt.errors.SettingsError: activation: unknown name 'tahn'; did you mean 'tanh'? (known: relu, tanh)
+    """
     if value not in known:
         raise SettingsError(f"{name}: {unknown_name('name', value, known)}")
 
 
+def _way_to_make(value: Any, kinds: tuple[type, ...]) -> str:
+    """What to write where a class or its name was given in place of one made of it."""
+    if isinstance(value, str):
+        registries = (getattr(kind, "registry", None) for kind in kinds)
+        found = (one.get(value) for one in registries if isinstance(one, Registry) and value in one.names())
+        value = next(found, None)
+    return f"; write {value.__name__}()" if isinstance(value, type) and issubclass(value, kinds) else ""
+
+
 _WORDS = {
-    "`float`": "a number", "`int`": "a whole number", "`str`": "a text", "`bool`": "true or false",
-    "`array`": "a list", "`object`": "an object {...}", "`null`": "null",
+    "float": "a number", "int": "a whole number", "str": "a text", "bool": "true or false", "array": "a list",
+    "object": "an object {...}",
 }  # fmt: skip
 
 
@@ -127,10 +174,13 @@ def _in_words(message: str, given: Any, choices: list[str]) -> str:
     message = message.split(", got ")[0]
     if message.startswith("invalid"):
         return f"expected {' or '.join(choices) or 'another value'}, got {_short(given)}"
-    for code, words in _WORDS.items():
-        message = message.replace(code, words)
-    message = re.sub(r"(-?\d+)\.0\b", r"\1", message.replace("`", ""))
+    message = re.sub(r"`([^`]*)`", _kinds_in_words, message)
+    message = re.sub(r"(-?\d+)\.0\b", r"\1", message)
     return f"{message}, got {_short(given)}"
+
+
+def _kinds_in_words(code: re.Match[str]) -> str:
+    return " or ".join(_WORDS.get(one, one) for one in code[1].split(" | "))
 
 
 def _short(value: Any) -> str:

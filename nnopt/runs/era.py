@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from nnopt.optimizers.linear import length_of
+from nnopt.optimizers.stopping import Watch
 from nnopt.runs.changes import AddExample, Intervention, MoveExample, RemoveExample
 from nnopt.runs.experiment import Experiment
 from nnopt.runs.log import Layout
@@ -16,14 +17,26 @@ from nnopt.runs.state import State
 class Era:
     """A stretch of a run between interventions. start: its first step; state: the state there, changes made; scale: the
     length of theta there, at least 1, against which an exploding step is measured. previous: the stretch before it;
-    epochs: passes over the examples made before `start`. note: what must be said where it starts.
+    epochs: passes over the examples made before `start`. note: what must be said where it starts. watch: what early
+    stopping has seen before the measurement at `start`.
 
     make: the stage on a problem. With it, stage and problem (that is, the data) may be let go of: they are made again
     from those of an earlier stretch and the changes since, the same to the last bit.
+
+    >>> from nnopt.runs.changes import MoveTo
+    >>> from nnopt.runs.run import Run
+    >>> from nnopt.objectives import functions
+    >>> from nnopt.runs.experiment import FunctionProblem
+    >>> run = Run(Experiment(FunctionProblem(functions.get("bowl"), start=(8.0,))))
+    >>> run.advance(5), run.intervene(MoveTo((4.0,))).step
+    (5, 5)
+    >>> [run.history.era_at(step).start for step in (0, 4, 5)]
+    [0, 0, 5]
     """
 
     __slots__ = (
         "_built", "changes", "epochs", "experiment", "layout", "make", "note", "previous", "scale", "start", "state",
+        "watch",
     )  # fmt: skip
 
     def __init__(
@@ -35,6 +48,7 @@ class Era:
         changes: tuple[Intervention, ...] = (),
         make: Callable[[Problem], Stage] | None = None,
         note: str = "",
+        watch: Watch | None = None,
     ) -> None:
         self.start = state.step
         self.state = state
@@ -42,6 +56,7 @@ class Era:
         self.changes = changes
         self.make = make
         self.note = note
+        self.watch = watch if watch is not None else Watch()
         self.previous: Era | None = None
         self.epochs = 0.0
         # one attribute, replaced whole: readers on other threads see a stage and its problem together

@@ -22,6 +22,7 @@ from nnopt.optimizers.batches import Batches, Full
 from nnopt.optimizers.momentum import Momentum
 from nnopt.optimizers.schedules import Constant, Schedule
 from nnopt.optimizers.sgd import SGD
+from nnopt.optimizers.stopping import EarlyStopping
 from nnopt.runs.changes import Intervention
 from nnopt.runs.decoding import check_choice, check_instance, check_sequence, convert, parse_json
 from nnopt.runs.files import replacing
@@ -41,7 +42,13 @@ Units: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=10_000)]
 
 
 class Architecture(Settings, frozen=True, tag=False):
-    """The network: hidden (units per hidden layer; none: a linear model), activation, initial weights."""
+    """The network: hidden (units per hidden layer; none: a linear model), activation, initial weights.
+
+    Raises: SettingsError for layers that are not 1 .. 10,000 units, and unknown names.
+
+    >>> Architecture(hidden=[8, 4])
+    Architecture(hidden=(8, 4), activation='tanh', initial=GlorotUniform())
+    """
 
     hidden: Annotated[tuple[Units, ...], described("hidden units", "units in each hidden layer")] = (4, 2)
     activation: Annotated[Activation, described("activation", "of the hidden layers")] = "tanh"
@@ -57,7 +64,12 @@ class Architecture(Settings, frozen=True, tag=False):
 
 class NetworkProblem(Settings, frozen=True, tag_field="kind", tag="network"):
     """A network on data. loss: a name, or "auto" for the data's own. l2, l1: penalties on the weights, >= 0.
-    validation: share of the examples held out of training, in [0, 1)."""
+    validation: share of the examples held out of training, in [0, 1). Raises: SettingsError.
+
+    >>> problem = NetworkProblem(datasets.get("circle"), Architecture(hidden=(3,)), l2=0.001)
+    >>> problem.data.name, problem.loss, problem.validation
+    ('circle', 'auto', 0.5)
+    """
 
     data: Annotated[Data, described("data")]
     network: Annotated[Architecture, described("network")] = Architecture()
@@ -73,7 +85,14 @@ class NetworkProblem(Settings, frozen=True, tag_field="kind", tag="network"):
 
 
 class FunctionProblem(Settings, frozen=True, tag_field="kind", tag="function"):
-    """A test function. start: where to begin, one number per dimension; None: the function's own start."""
+    """A test function. start: where to begin, one number per dimension; None: the function's own start.
+
+    Raises: SettingsError for a start of another size or that is not finite.
+
+    >>> from nnopt.objectives import functions
+    >>> FunctionProblem(functions.get("beale"), start=[1, 0.5])
+    FunctionProblem(function=Beale(), start=(1.0, 0.5))
+    """
 
     function: Annotated[Function, described("function")]
     start: Annotated[tuple[float, ...] | None, described("start")] = None
@@ -96,7 +115,11 @@ AnyProblem: TypeAlias = NetworkProblem | FunctionProblem
 
 
 class Method(Settings, frozen=True, tag=False):
-    """How to minimize: the optimizer, its learning-rate schedule, its batches."""
+    """How to minimize: the optimizer, its learning-rate schedule, its batches. Raises: SettingsError.
+
+    >>> Method(SGD(lr=0.5)).schedule, Method(SGD(lr=0.5)).batches
+    (Constant(), Full())
+    """
 
     optimizer: Annotated[Optimizer, described("method")] = Momentum()
     schedule: Annotated[Schedule, described("schedule")] = Constant()
@@ -109,7 +132,11 @@ class Method(Settings, frozen=True, tag=False):
 
 
 class Measure(Settings, frozen=True, tag=False):
-    """every: steps between measurements of the full training loss and the validation loss, >= 1."""
+    """every: steps between measurements of the full training loss and the validation loss, >= 1.
+
+    >>> Measure(every=100)
+    Measure(every=100)
+    """
 
     every: Annotated[int, at_least(1, label="measure every", unit="steps", log=True, slider=(1, 1000))] = 10
 
@@ -117,12 +144,25 @@ class Measure(Settings, frozen=True, tag=False):
 class Stop(Settings, frozen=True, tag=False):
     """gradient_norm: a run has converged when the gradient of the full loss is shorter, >= 0 (0: never).
     explosion: it has diverged when a step is longer than this many times the length of its starting point (at least 1).
+    early: it has stopped early when the validation loss, each time it is measured, no longer improves; None: never. The
+    count begins anew with every change that is made to the run. It takes a problem of which examples are held out.
+
+    >>> import nnopt
+    >>> f, sgd = nnopt.functions.get("bowl"), nnopt.optimizers.SGD(lr=0.5)  # x^2 / 2: the gradient is x
+    >>> nnopt.minimize(f, sgd, [8.0], stop=Stop(gradient_norm=1.5)).theta.ravel()
+    array([8., 4., 2., 1.])
     """
 
     gradient_norm: Annotated[float, at_least(0, label="converged below", help="norm of the full gradient", log=True,
                                              slider=(1e-12, 1e-2))] = 1e-8  # fmt: skip
     explosion: Annotated[float, above(1, label="exploded above", help="longest step, in lengths of the start", log=True,
                                       slider=(10, 1e12))] = 1e8  # fmt: skip
+    early: Annotated[EarlyStopping | None, described("early stopping", "when validation stops improving")] = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.early is not None:
+            check_instance("Stop.early", self.early, EarlyStopping)
 
 
 class Experiment(Settings, frozen=True, tag=False):
@@ -130,6 +170,13 @@ class Experiment(Settings, frozen=True, tag=False):
 
     problem: what is minimized. methods: how (the first one unless several are compared). seed: of data, split, initial
     weights and batches. steps: updates to make. measure, stop: what is measured when, and when a run has ended.
+
+    Raises: SettingsError for what does not fit; for data that cannot be used, `build` does.
+
+    >>> from nnopt.objectives import functions
+    >>> experiment = Experiment(FunctionProblem(functions.get("beale")), (Method(SGD(lr=0.01)),), steps=200)
+    >>> experiment.seed, experiment.methods[0].optimizer.lr, loads(dumps(experiment)) == experiment
+    (42, 0.01, True)
     """
 
     problem: AnyProblem
@@ -151,7 +198,15 @@ class Experiment(Settings, frozen=True, tag=False):
 
 class Recording(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A run that can be done again: experiment, what the user did, and how many updates were made. view: whatever the
-    window wants to find again (not part of the run)."""
+    window wants to find again (not part of the run).
+
+    >>> from nnopt.runs.run import Run
+    >>> run = Run(default_experiment())
+    >>> run.advance(20)
+    20
+    >>> run.recording == Recording(default_experiment(), interventions=(), length=20)
+    True
+    """
 
     experiment: Experiment
     interventions: tuple[Intervention, ...] = ()
@@ -163,6 +218,12 @@ def load(path: str | os.PathLike[str]) -> Experiment:
     """The experiment in a JSON file; of a session file, the experiment it began with.
 
     Raises: SpecError naming the file and the JSON path (or line and column); OSError is reported as SpecError too.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(default_experiment(), Path(folder, "circles.json"))
+    ...     load(Path(folder, "circles.json")) == default_experiment()
+    True
     """
     found = _decode(_read(path), Path(path).name)
     experiment = found.experiment if isinstance(found, Recording) else found
@@ -170,32 +231,68 @@ def load(path: str | os.PathLike[str]) -> Experiment:
 
 
 def loads(text: str, where: str = "experiment") -> Experiment:
-    """The experiment in a JSON text; `where` begins the messages of errors (SpecError)."""
+    """The experiment in a JSON text; `where` begins the messages of errors (SpecError).
+
+    >>> loads(dumps(default_experiment()).replace("0.5", "-1"))
+    Traceback (most recent call last):
+    nnopt.errors.SpecError: experiment: at $.methods[0].optimizer.lr: expected a number > 0, got -1
+    """
     found = _decode(text, where)
     return found.experiment if isinstance(found, Recording) else found
 
 
 def save(experiment: Experiment, path: str | os.PathLike[str]) -> None:
-    """Write an experiment as JSON; the file is replaced whole or not at all. Raises SpecError where it cannot."""
+    """Write an experiment as JSON; the file is replaced whole or not at all. Raises SpecError where it cannot.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(default_experiment(), Path(folder, "circles.json"))
+    ...     Path(folder, "circles.json").read_text() == dumps(default_experiment())
+    True
+    """
     _write(dumps(experiment), path)
 
 
 def dumps(spec: Experiment | Recording) -> str:
-    """The JSON text of an experiment or a recording."""
+    """The JSON text of an experiment or a recording.
+
+    >>> for line in dumps(default_experiment()).splitlines()[:5]:
+    ...     print(line)
+    {
+      "format": "nnopt-experiment",
+      "version": 1,
+      "problem": {
+        "kind": "network",
+    """
     name = SESSION if isinstance(spec, Recording) else FORMAT
     document = {"format": name, "version": VERSION, **msgspec.to_builtins(spec)}
     return msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"
 
 
 def load_recording(path: str | os.PathLike[str]) -> Recording:
-    """The recording in a session file; an experiment file gives one without interventions. Raises SpecError."""
+    """The recording in a session file; an experiment file gives one without interventions. Raises SpecError.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(default_experiment(), Path(folder, "circles.json"))
+    ...     load_recording(Path(folder, "circles.json")) == Recording(default_experiment())
+    True
+    """
     found = _decode(_read(path), Path(path).name)
     recording = found if isinstance(found, Recording) else Recording(found)
     return msgspec.structs.replace(recording, experiment=_beside(recording.experiment, Path(path).parent))
 
 
 def save_recording(recording: Recording, path: str | os.PathLike[str]) -> None:
-    """Write a recording as JSON; the file is replaced whole or not at all. Raises SpecError where it cannot."""
+    """Write a recording as JSON; the file is replaced whole or not at all. Raises SpecError where it cannot.
+
+    >>> import tempfile
+    >>> recording = Recording(default_experiment(), length=20)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_recording(recording, Path(folder, "circles.json"))
+    ...     load_recording(Path(folder, "circles.json")) == recording
+    True
+    """
     _write(dumps(recording), path)
 
 
@@ -245,7 +342,16 @@ def _beside(experiment: Experiment, folder: Path) -> Experiment:
 
 def default_experiment() -> Experiment:
     """Circles, 2-8-1 tanh, started right beside the saddle at zero, plain gradient steps on the full batch: the loss
-    stands still for about 160 steps, falls within three hundred more, and levels off."""
+    stands still for about 160 steps, falls within three hundred more, and levels off.
+
+    >>> from nnopt.runs.run import Run
+    >>> run = Run(default_experiment())
+    >>> run.advance(600)
+    600
+    >>> loss = run.history.columns["loss"]
+    >>> bool(loss[150] > 0.99 * loss[0]), bool(loss[460] < 0.5 * loss[0])
+    (True, True)
+    """
     data = datasets.get("circle", points=400, noise=10.0)
     problem = NetworkProblem(data, Architecture((8,), "tanh", Normal(std=1e-4)), l2=0.001, validation=0.4)
     return Experiment(problem, (Method(SGD(lr=0.5)),))

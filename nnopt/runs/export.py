@@ -1,4 +1,4 @@
-"""Tables for other programs: histories and sweeps as CSV text or as numpy's NPZ.
+"""Files for other programs: whatever nnopt computes as CSV text or as numpy's NPZ.
 
 The suffix of the file chooses: ".csv" or ".npz". A file is replaced whole or not at all. In CSV an empty cell is "not a
 number"; numbers are written so that reading them gives the same bits. NPZ files hold plain arrays only (no pickles).
@@ -17,10 +17,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from nnopt.errors import SpecError
+from nnopt.errors import ShapeError, SpecError
 from nnopt.runs.experiment import Recording, dumps
 from nnopt.runs.files import replacing, target_of
 from nnopt.runs.history import History
+from nnopt.runs.tables import arrays_of, table_of
 
 Array = npt.NDArray[Any]
 
@@ -29,6 +30,37 @@ SUFFIXES = (".csv", ".npz")
 MAX_THETAS = 2**30
 #: rows of a CSV made at a time
 BLOCK = 1024
+
+
+def save(thing: Any, path: str | os.PathLike[str]) -> None:
+    """Write any result: a History (or several), a SweepResult, Restarts, a profile, a spectrum, plateaus, an array ...
+
+    NPZ: everything that it holds, as arrays by name. CSV: a table; see `nnopt.runs.tables.table_of` for what makes one.
+    The values of a grid are written with their axes: save({"a": a, "b": b, "loss": values}, path), with
+    a, b = landscape.axes(extent, n); in CSV that is a row for each point.
+
+    Raises: SpecError if the file cannot be written or its suffix is neither of both; ShapeError for what is no table,
+    or holds no data at all.
+
+    >>> import tempfile
+    >>> from nnopt.analysis.plateaus import Plateau
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save([Plateau(3, 40, 0.69, True), Plateau(60, 99, 0.1, False)], Path(folder, "plateaus.csv"))
+    ...     Path(folder, "plateaus.csv").read_text().splitlines()
+    ['start,stop,level,escaped', '3,40,0.69,True', '60,99,0.1,False']
+    """
+    file = Path(path)
+    kind = _suffix(file)
+    histories = [thing] if isinstance(thing, History) else thing
+    if isinstance(histories, (list, tuple)) and histories and all(isinstance(one, History) for one in histories):
+        save_histories(histories, file)
+    elif kind == ".npz":
+        arrays = arrays_of(thing)
+        if not arrays:
+            raise ShapeError(f"{file}: {type(thing).__name__} holds no numbers to be written")
+        _write_npz(file, arrays)
+    else:
+        save_columns(table_of(thing), file)
 
 
 def save_history(history: History, path: str | os.PathLike[str], *, thetas: bool | None = None) -> None:
@@ -58,13 +90,23 @@ def save_history(history: History, path: str | os.PathLike[str], *, thetas: bool
 
 def save_histories(histories: Sequence[History], path: str | os.PathLike[str], *, thetas: bool | None = None) -> None:
     """Write the logs of several methods' runs into one file. With more than one, CSV rows begin with a column `method`
-    (0, 1, ...), and the arrays of an NPZ are called "0/step", "1/step" and so on. Otherwise as `save_history`."""
+    (0, 1, ...), and the arrays of an NPZ are called "0/step", "1/step" and so on. Otherwise as `save_history`.
+
+    >>> import nnopt, tempfile
+    >>> f, sgd = nnopt.functions.get("bowl"), nnopt.optimizers.SGD
+    >>> runs = [nnopt.minimize(f, sgd(lr=lr), start=[8.0], steps=1) for lr in (0.5, 0.25)]
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_histories(runs, Path(folder, "runs.csv"))
+    ...     lines = Path(folder, "runs.csv").read_text().splitlines()
+    >>> [line.split(",")[:3] for line in lines]
+    [['method', 'step', 'loss'], ['0', '0', '32.0'], ['0', '1', '8.0'], ['1', '0', '32.0'], ['1', '1', '18.0']]
+    """
     file = Path(path)
     kind = _suffix(file)
     wanted = kind == ".npz" if thetas is None else thetas
     if kind == ".npz":
         several = len(histories) > 1
-        write_npz(file, {
+        _write_npz(file, {
             f"{number}/{name}" if several else name: array
             for number, history in enumerate(histories)
             for name, array in _arrays(history, wanted).items()
@@ -77,16 +119,22 @@ def save_columns(columns: Mapping[str, Array], path: str | os.PathLike[str]) -> 
     """Write a table such as a `SweepResult`: columns of one length, by name.
 
     Raises: SpecError if the file cannot be written or its suffix is neither ".csv" nor ".npz".
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_columns({"lr": np.array([0.1, 0.2]), "loss": np.array([0.5, np.nan])}, Path(folder, "a.csv"))
+    ...     Path(folder, "a.csv").read_text()
+    'lr,loss\\n0.1,0.5\\n0.2,\\n'
     """
     file = Path(path)
     if _suffix(file) == ".npz":
-        write_npz(file, columns)
+        _write_npz(file, columns)
     else:
         names = list(columns)
         _write_csv(file, names, zip(*(columns[name].tolist() for name in names), strict=True))
 
 
-def write_npz(file: Path, arrays: Mapping[str, Array]) -> None:
+def _write_npz(file: Path, arrays: Mapping[str, Array]) -> None:
     """Write arrays by name."""
     with replacing(file, "wb") as stream, zipfile.ZipFile(stream, "w") as archive:
         for name, array in arrays.items():
@@ -98,6 +146,10 @@ def check_target(path: str | os.PathLike[str]) -> Path:
     """The path, if a table could be written there.
 
     Raises: SpecError for another suffix, a missing folder, or what is no regular file.
+
+    >>> check_target("run.txt")
+    Traceback (most recent call last):
+    nnopt.errors.SpecError: run.txt: expected a file ending in .csv or .npz
     """
     file = Path(path)
     _suffix(file)

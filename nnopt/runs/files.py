@@ -16,6 +16,9 @@ def target_of(path: str | os.PathLike[str]) -> Path:
     """The file that a path names, links followed.
 
     Raises: SpecError for a folder and for what is no regular file (a device, a pipe).
+
+    >>> target_of("run.csv").name, target_of("run.csv").is_absolute()
+    ('run.csv', True)
     """
     try:
         target = Path(os.path.realpath(path))
@@ -35,6 +38,15 @@ def replacing(file: str | os.PathLike[str], mode: str) -> Iterator[IO[Any]]:
     file it points to is replaced.
 
     Raises: SpecError where it cannot be written; the file is then as it was.
+
+    >>> import contextlib, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder, "notes.txt")
+    ...     _ = file.write_text("old")
+    ...     with contextlib.suppress(ZeroDivisionError), replacing(file, "w") as stream:
+    ...         _ = stream.write("half of the new" * (1 // 0))
+    ...     file.read_text()
+    'old'
     """
     target = target_of(file)
     partial = target.with_name(target.name + ".part")

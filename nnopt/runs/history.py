@@ -6,44 +6,26 @@ Readers on any thread may ask while the worker appends: what they see is the pre
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nnopt.errors import SettingsError, UnsupportedError
+from nnopt.optimizers.base import name_of
 from nnopt.optimizers.linear import length_of
+from nnopt.optimizers.stopping import Watch
 from nnopt.runs.changes import Intervention
 from nnopt.runs.era import Era
 from nnopt.runs.experiment import Experiment
-from nnopt.runs.log import COLUMNS, Floats, Frames, Table
+from nnopt.runs.log import COLUMNS, WATCHES, Columns, Floats, Frames, Table, Watches
 from nnopt.runs.problem import Problem
 from nnopt.runs.stage import Arrival, Stage
-from nnopt.runs.state import Memory, Outcome, State
+from nnopt.runs.state import Best, Memory, Outcome, State
 
 #: notes kept at most; a method that says something new at every step must not fill the memory
 MAX_NOTES = 10_000
-
-
-class Columns(Mapping[str, npt.NDArray[Any]]):
-    """One consistent reading of the log: name -> read-only array over the stored rows, all of one length."""
-
-    def __init__(self, table: Table, count: int) -> None:
-        self._table = table
-        self._count = count
-
-    def __getitem__(self, name: str) -> npt.NDArray[Any]:
-        array: npt.NDArray[Any] = self._table.step if name == "step" else self._table.arrays[name]
-        view = array[: self._count]
-        view.flags.writeable = False
-        return view
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(("step", *COLUMNS))
-
-    def __len__(self) -> int:
-        return 1 + len(COLUMNS)
 
 
 class History:
@@ -53,6 +35,13 @@ class History:
     columns: name -> array over stored rows: "step", "loss" (of the batch of state t), "gradient_norm" (of that batch),
     "learning_rate" (of the update that leaves state t), "training_loss" and "validation_loss" (NaN where not measured;
     with full batches training_loss = loss), "step_norm" (length of the update that arrived at t).
+
+    >>> import nnopt
+    >>> history = nnopt.minimize(nnopt.functions.get("bowl"), nnopt.optimizers.SGD(lr=0.5), [8.0], steps=3)
+    >>> history
+    <History: SGD on Bowl, 1 parameter; stopped at step 3: all its steps are made; loss 32 -> 0.5>
+    >>> history.theta.ravel(), history.columns["step_norm"], history.seek(2).theta
+    (array([8., 4., 2., 1.]), array([0., 4., 2., 1.]), array([2.]))
     """
 
     def __init__(self, first: Era, memory: Memory) -> None:
@@ -63,12 +52,27 @@ class History:
         self._table = Table(min(1024, memory.rows), 0)
         self._frames = Frames.of(first.layout.width, memory.keyframes, first.stage.optimizer.needs != "gradient")
         self._notes: list[tuple[int, str]] = []
+        self._watch = first.watch
+        self._watches = Watches(min(WATCHES, memory.rows))
         self._replayed: tuple[tuple[Era, ...], list[State]] = ((), [])
         self._path: tuple[tuple[Era, ...], Floats] = ((), np.empty((0, 0)))
         room = max(1, min(memory.recent // (8 * first.layout.width), 1024))
         self._ring: list[State | None] = [None] * (1 << (room.bit_length() - 1))
 
     # ---- reading
+
+    def __repr__(self) -> str:
+        return f"<History: {self._in_words()}>"
+
+    def _in_words(self) -> str:
+        step, outcome, stage = self.length - 1, self.outcome, self._eras[-1].stage
+        if step < 0:
+            return "nothing is evaluated yet"
+        size = self._eras[0].state.theta.size
+        parameters = "1 parameter" if size == 1 else f"{size:,} parameters"
+        what = f"{type(stage.optimizer).__name__} on {name_of(stage.objective)}, {parameters}"
+        how = outcome.reason or f"running, at step {step:,}"
+        return f"{what}; {how}; loss {self.row(0)['loss']:.4g} -> {self.row(step)['loss']:.4g}"
 
     @property
     def columns(self) -> Columns:
@@ -93,6 +97,14 @@ class History:
     def interventions(self) -> tuple[Intervention, ...]:
         """What was done to the run so far, in order."""
         return tuple(change for era in self._eras for change in era.changes)
+
+    @property
+    def best(self) -> Best | None:
+        """The state with the lowest validation loss among those that were measured, whether or not the run is stopped
+        early; None before any was, and where nothing is held out. Losses measured before the held-out examples or the
+        penalties were changed say nothing about those after, and are left out."""
+        watch = self._watch
+        return Best(watch.best_step, watch.best) if watch.best_step >= 0 else None
 
     @property
     def problem(self) -> Problem:
@@ -270,6 +282,18 @@ class History:
         numbers = row_of(stage, stage.arrive(self.seek(step)), length)
         return {"step": step, **dict(zip(COLUMNS, numbers, strict=True))}
 
+    def _watch_before(self, step: int) -> Watch:
+        """What early stopping had seen on arrival at a step, before the measurement there: a fold over the validation
+        losses of its stretch, going on from the nearest one kept. The run's own thread only."""
+        era = _era(self._eras, step)
+        stage = self._stage(era)
+        if era.start == step or stage.validation is None:
+            return era.watch
+        at, watch = self._watches.newest(era.start, step - 1) or (era.start - 1, era.watch)
+        for measured in range((at // stage.every + 1) * stage.every, step, stage.every):
+            watch = stage.rule.update(watch, measured, self.row(measured)["validation_loss"])
+        return watch
+
     def _stage(self, era: Era) -> Stage:
         """The stage of an era; where it has to be made again, others are let go of for it."""
         if not era.released:
@@ -319,6 +343,7 @@ class History:
             era.previous, era.epochs = newest, newest.epoch(era.start)
         if era.layout.width > self._frames.width:
             self._frames = self._frames.widened(era.layout.width, self._memory.keyframes)
+        self._watches.forget(era.start)
         self._ring[era.start & (len(self._ring) - 1)] = era.state
         self._eras = (*eras, era)
         self._release(self._eras, era)
@@ -343,12 +368,20 @@ class History:
         copy._eras = eras
         copy._table = self._table.until(step)
         copy._frames = self._frames.until(step)
+        copy._watches = self._watches.before(step)
         copy._notes = [note for note in self._notes if note[0] < step]
         return copy
 
 
 def row_of(stage: Stage, arrival: Arrival, step_norm: float) -> tuple[float, ...]:
-    """The row of a state in the order of COLUMNS."""
+    """The row of a state in the order of COLUMNS. step_norm: length of the update that arrived at it.
+
+    >>> from nnopt.objectives import functions
+    >>> from nnopt.optimizers import get
+    >>> stage = Stage(functions.get("bowl"), get("sgd")(lr=0.5))
+    >>> row_of(stage, stage.arrive(stage.init([8.0])), 0.0)
+    (32.0, 8.0, 0.5, 32.0, nan, 0.0)
+    """
     step = arrival.state.step
     gradient = arrival.gradient
     training = arrival.value if arrival.rows is None else math.nan

@@ -6,12 +6,17 @@ see a consistent prefix: growing and thinning make new arrays and leave those th
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from nnopt.errors import unknown_name
 from nnopt.optimizers.base import Slots, Vector
+from nnopt.optimizers.stopping import Watch
 from nnopt.runs.state import State
 
 #: columns written for every state; "step" comes with the table
@@ -20,11 +25,21 @@ COLUMNS = ("loss", "gradient_norm", "learning_rate", "training_loss", "validatio
 #: bytes of stored states per step at which they are first stored less often
 BYTES_PER_STEP = 512
 
+#: measurements of which early stopping's memory is kept; beyond them only that of every second one, and so on
+WATCHES = 4096
+
 Floats = npt.NDArray[np.float64]
 
 
 class Table:
-    """Rows of steps 0, 2^shift, 2 * 2^shift, ...: one array per column, `capacity` rows each, NaN where not written."""
+    """Rows of steps 0, 2^shift, 2 * 2^shift, ...: one array per column, `capacity` rows each, NaN where not written.
+
+    >>> table = Table(capacity=2, shift=0)
+    >>> table.write(1, (0.5, 0.1, 1.0, 0.5, 0.6, 0.0))
+    >>> thinned = table.grown(limit=2)  # no more than two rows: every second step from now on
+    >>> table.arrays["loss"], table.step, thinned.step
+    (array([nan, 0.5]), array([0, 1]), array([0, 2]))
+    """
 
     __slots__ = ("arrays", "capacity", "shift", "step", "views")
 
@@ -65,8 +80,51 @@ class Table:
                 view[step >> self.shift] = number
 
 
+class Columns(Mapping[str, npt.NDArray[Any]]):
+    """One consistent reading of the log: name -> read-only array over the stored rows, all of one length.
+
+    Raises: KeyError for a name that is no column, with the nearest one.
+
+    >>> import nnopt
+    >>> columns = nnopt.minimize(nnopt.functions.get("bowl"), nnopt.optimizers.SGD(lr=0.5), [8.0], steps=2).columns
+    >>> columns
+    <Columns step, loss, gradient_norm, learning_rate, training_loss, validation_loss, step_norm; 3 rows>
+    >>> columns["gradient_norm"]
+    array([8., 4., 2.])
+    """
+
+    def __init__(self, table: Table, count: int) -> None:
+        self._table = table
+        self._count = count
+
+    def __getitem__(self, name: str) -> npt.NDArray[Any]:
+        if name != "step" and name not in COLUMNS:
+            raise KeyError(str(unknown_name("column", name, self)))
+        array: npt.NDArray[Any] = self._table.step if name == "step" else self._table.arrays[name]
+        view = array[: self._count]
+        view.flags.writeable = False
+        return view
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(("step", *COLUMNS))
+
+    def __len__(self) -> int:
+        return 1 + len(COLUMNS)
+
+    def __repr__(self) -> str:
+        return f"<Columns {', '.join(self)}; {self._count:,} rows>"
+
+
 class Layout:
-    """How the states of one method pack into a row of numbers: theta, then each field of the slots."""
+    """How the states of one method pack into a row of numbers: theta, then each field of the slots. width: its length.
+
+    >>> from nnopt.optimizers.momentum import Velocity
+    >>> state = State(4, np.array([1.0, 2.0]), Velocity(np.array([0.1, 0.2])))
+    >>> layout, row = Layout(state), np.empty(4)
+    >>> layout.pack(state.theta, state.slots, row)
+    >>> row, layout.unpack(4, 2, row).same_bits(state)
+    (array([1. , 2. , 0.1, 0.2]), True)
+    """
 
     __slots__ = ("_fields", "_kind", "width")
 
@@ -102,7 +160,13 @@ class Layout:
 
 
 class Frames:
-    """Packed states of steps 0, 2^shift, 2 * 2^shift, ...: one array (capacity, width)."""
+    """Packed states of steps 0, 2^shift, 2 * 2^shift, ...: one array (capacity, width); capacity <= limit.
+
+    >>> frames = Frames(width=3, limit=2, capacity=2)
+    >>> frames.row(1)[:] = [1.0, 2.0, 3.0]
+    >>> frames.nearest(1), frames.grown().nearest(3)
+    (1, 2)
+    """
 
     __slots__ = ("array", "capacity", "limit", "shift", "width")
 
@@ -165,3 +229,50 @@ class Frames:
         """The packed state of a step returned by `nearest`."""
         row: Floats = self.array[step >> self.shift]
         return row
+
+
+class Watches:
+    """What early stopping had seen after each measurement; once these are more than `limit`, after every second one,
+    and so on. What lies between is folded again from the rows. Touched by the run's own thread alone.
+
+    >>> watches = Watches(limit=2)
+    >>> for step in (0, 10, 20, 30):
+    ...     watches.put(step, Watch(best=1 / (1 + step), best_step=step))
+    >>> watches.newest(0, 15)[0], watches.newest(0, 25)[0], watches.newest(5, 15)
+    (0, 20, None)
+    """
+
+    __slots__ = ("_kept", "_limit", "_passed", "_spacing")
+
+    def __init__(self, limit: int = WATCHES) -> None:
+        self._limit = limit
+        self._kept: list[tuple[int, Watch]] = []
+        self._spacing = 1
+        self._passed = 0
+
+    def put(self, step: int, watch: Watch) -> None:
+        """One more measurement; steps ascend, but for one that is made again after an interrupt."""
+        self._passed += 1
+        if self._passed < self._spacing:
+            return
+        self._passed = 0
+        self._kept.append((step, watch))
+        if len(self._kept) > self._limit:
+            del self._kept[1::2]
+            self._spacing *= 2
+
+    def newest(self, first: int, last: int) -> tuple[int, Watch] | None:
+        """(step, watch) of the last one kept among the steps first .. last; None if there is none."""
+        index = bisect_right(self._kept, last, key=itemgetter(0)) - 1
+        return self._kept[index] if index >= 0 and self._kept[index][0] >= first else None
+
+    def forget(self, step: int) -> None:
+        """Give up those from a step on: it is reached anew, under other conditions."""
+        del self._kept[bisect_left(self._kept, step, key=itemgetter(0)) :]
+
+    def before(self, step: int) -> Watches:
+        """An independent copy of those before a step."""
+        copy = Watches(self._limit)
+        copy._kept, copy._spacing, copy._passed = list(self._kept), self._spacing, self._passed
+        copy.forget(step)
+        return copy

@@ -13,18 +13,30 @@ import numpy as np
 
 from nnopt.optimizers.base import Local, Rows, Vector
 from nnopt.optimizers.linear import length_of
+from nnopt.optimizers.stopping import Watch
 from nnopt.runs.era import Era
 from nnopt.runs.history import History, row_of
+from nnopt.runs.log import COLUMNS
 from nnopt.runs.stage import Arrival, Stage
 from nnopt.runs.state import Memory, Outcome, State
+from nnopt.runs.stationary import goes_on, kind_of
 
 RUNNING = Outcome("running", 0)
+#: place of the validation loss in a row
+VALIDATION = COLUMNS.index("validation_loss")
 
 
 class Loop:
     """The head of a run and the log behind it.
 
     history: its log. limit: the step at which the run stops.
+
+    >>> from nnopt.objectives import functions
+    >>> from nnopt.optimizers import get
+    >>> stage = Stage(functions.get("bowl"), get("sgd")(lr=0.5))
+    >>> loop = Loop(Era(stage.init([8.0]), stage, None, None), limit=3)
+    >>> loop.advance(100), loop.head.value, loop.history.outcome.kind
+    (3, 0.5, 'stopped')
     """
 
     def __init__(self, first: Era, limit: int, memory: Memory | None = None) -> None:
@@ -33,7 +45,8 @@ class Loop:
         self.step_norm = 0.0
         self._said = ""
         self._head: tuple[State, Rows | None, float, Vector] = first.stage.arrive(first.state)
-        self._publish(first.stage)
+        self._watch = first.watch
+        self._publish(first.stage, first.watch)
 
     @property
     def head(self) -> Arrival:
@@ -53,6 +66,7 @@ class Loop:
         history = self.history
         start = self._head[0].step
         history.length = start + 1
+        history._watch = self._watch
         target = min(start + steps, self.limit)
         with np.errstate(all="ignore"):
             while self._head[0].step < target and history.outcome.running:
@@ -65,7 +79,7 @@ class Loop:
         but for lack of memory: `head` was evaluated before."""
         self.history._begin(era)
         self._head = head
-        self._publish(era.stage)
+        self._publish(era.stage, era.watch)
 
     def judge(self) -> None:
         """Say anew how the run stands at its head."""
@@ -77,6 +91,7 @@ class Loop:
         source = self.history
         stage = source.stage_at(step)
         state = source.seek(step)
+        watch = source._watch_before(step)
         norm = source.row(step)["step_norm"]
         copy = Loop.__new__(Loop)
         copy.history = source._copy(step)
@@ -85,19 +100,23 @@ class Loop:
         # what the method said last, which is nothing if it fell silent after its last note
         copy._said = source.stage_at(step - 1).update(source.seek(step - 1)).note if step else ""
         copy._head = stage.arrive(state)
-        copy._publish(stage)
+        copy._publish(stage, watch)
         return copy
 
-    def _publish(self, stage: Stage) -> None:
-        """Write the head's row and state, judge it, and let readers see it."""
+    def _publish(self, stage: Stage, watch: Watch) -> None:
+        """Write the head's row and state, judge it, and let readers see it. watch: what was seen before."""
         history, head = self.history, self.head
         state = head.state
         history._make_room(state.step)
         history._store(state)
         row = row_of(stage, head, self.step_norm)
         history._table.write(state.step, row)
+        self._watch = stage.rule.update(watch, state.step, row[VALIDATION])
+        if self._watch is not watch:
+            history._watches.put(state.step, self._watch)
         history.outcome = self._judged(stage, row)
         history.length = state.step + 1
+        history._watch = self._watch
 
     def _block(self, target: int, should_stop: Callable[[], bool] | None) -> bool:
         """Updates until `target` or until the log must grow; False when asked to stop."""
@@ -111,6 +130,7 @@ class Loop:
         objective, evaluate, update = stage.objective, stage.evaluate, stage.optimizer.update
         base, factor, constant = stage.base_rate, stage.schedule.factor, stage.constant
         every, full, measured_at = stage.every, stage.full, stage.measures
+        held_out, watch, see, keep = stage.validation is not None, self._watch, stage.rule.update, history._watches.put
         converged_below = stage.gradient_norm
         longest = stage.explosion * era.scale
         sqrt = math.sqrt
@@ -165,12 +185,18 @@ class Loop:
                 if stored:
                     trainings[index] = measured.training
                     validations[index] = measured.validation
+                if held_out:
+                    watch = see(watch, step, measured.validation)
+                    keep(step, watch)
+                    ended = ended or watch.stopped
             if ended or judged_norm < converged_below or step >= self.limit:
-                history.outcome = self._verdict(stage, step, value, norm, length, judged_norm)
+                arrival = Arrival(state, batch, value, gradient)
+                history.outcome = self._verdict(stage, arrival, norm, length, judged_norm, watch)
             # from here on the step is made: head first, then what readers see
-            self.step_norm, self._head = length, (state, batch, value, gradient)
+            self.step_norm, self._head, self._watch = length, (state, batch, value, gradient), watch
             history.length = step + 1
-            if ended or judged_norm < converged_below:
+            history._watch = watch
+            if ended or (judged_norm < converged_below and not history.outcome.running):
                 break
         return True
 
@@ -181,10 +207,12 @@ class Loop:
             judged = stage.measure(self.head).gradient_norm
         # where a change was made, the length of the step that led there says nothing about what follows
         length = self.step_norm if step > self.history._eras[-1].start else 0.0
-        return self._verdict(stage, step, row[0], row[1], length, judged)
+        return self._verdict(stage, self.head, row[1], length, judged, self._watch)
 
-    def _verdict(self, stage: Stage, step: int, value: float, norm: float, length: float, judged: float) -> Outcome:
-        era = self.history._eras[-1]
+    def _verdict(
+        self, stage: Stage, arrival: Arrival, norm: float, length: float, judged: float, watch: Watch
+    ) -> Outcome:
+        era, step, value = self.history._eras[-1], arrival.state.step, arrival.value
         fault = ""
         if not math.isfinite(value):
             fault = f"the loss became {'infinite' if value > 0 else 'minus infinite' if value < 0 else 'not a number'}"
@@ -199,9 +227,12 @@ class Loop:
             fault = f"the step is {times} times longer than its starting point is from the origin"
         if fault:
             return Outcome("diverged", step, f"diverged at step {step}: {fault}")
-        if judged < stage.gradient_norm:
-            text = f"the gradient's norm {judged:.1e} is below {stage.gradient_norm:g} (a minimum or a saddle)"
+        if judged < stage.gradient_norm and not goes_on(stage, arrival):
+            kind = kind_of(stage, arrival.state.theta, judged)
+            text = f"the gradient's norm {judged:.1e} is below {stage.gradient_norm:g} ({kind})"
             return Outcome("converged", step, f"converged at step {step}: {text}")
+        if watch.stopped:
+            return Outcome("stopped_early", step, f"stopped early at step {step}: {stage.rule.reason(watch)}")
         if step >= self.limit:
             return Outcome("stopped", step, f"stopped at step {step}: all its steps are made")
         return Outcome("running", step)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy.typing as npt
 from nnopt.errors import SettingsError, ShapeError, UnsupportedError
 from nnopt.objectives.functions import Function
 from nnopt.objectives.objective import NetworkObjective
-from nnopt.optimizers.base import Optimizer, Rows, Vector
+from nnopt.optimizers.base import Optimizer, Rows, Vector, name_of
 from nnopt.optimizers.batches import Batches, Full
 from nnopt.optimizers.schedules import Schedule
 from nnopt.runs.blas import one_thread
@@ -23,7 +24,7 @@ from nnopt.runs.stage import Stage
 from nnopt.runs.state import Memory
 
 
-class Adapter:
+class _Adapter:
     """Any object with `value` and `gradient`, or `value_and_gradient`, seen as an objective.
 
     Numbers become floats and gradients new float64 arrays (a user's class may return its own buffer); everything else
@@ -32,11 +33,14 @@ class Adapter:
 
     def __init__(self, objective: Any) -> None:
         self._objective = objective
+        #: it goes by the name of what it stands for
+        self.__name__ = name_of(objective)
         both = getattr(objective, "value_and_gradient", None)
+        if isinstance(objective, type):
+            raise UnsupportedError(f"objective: expected one made of the class {self.__name__}, got the class itself")
         if both is None and not (hasattr(objective, "value") and hasattr(objective, "gradient")):
-            raise UnsupportedError(
-                f"{type(objective).__name__}: an objective needs `value` and `gradient`, or `value_and_gradient`"
-            )
+            name = repr(objective) if isinstance(objective, str) else self.__name__
+            raise UnsupportedError(f"{name}: an objective needs `value` and `gradient`, or `value_and_gradient`")
         self._both = both
 
     def value(self, theta: Vector) -> float:
@@ -70,15 +74,17 @@ def minimize(
     seed: int = 0,
     stop: Stop | None = None,
     memory: Memory | None = None,
+    callback: Callable[[History], object] | None = None,
 ) -> History:
     """Make up to `steps` updates of a method on an objective; fewer if it converges or diverges (`history.outcome`).
 
     objective: anything with `value(theta)` and `gradient(theta)`, or `value_and_gradient(theta)`; curvature methods
-    need `hessian(theta)` or `hvp(theta, v)`; mini-batches need `examples` and `value_and_gradient(theta, rows)`, and
-    with curvature methods `batch(rows)`, the objective on these examples. It need not inherit from anything. start:
-    theta (P,); None: the objective's own `start`. schedule, batches: as in an experiment (constant, full). seed: of the
-    batches, 0 .. 2^63 - 1. stop: limits for "converged" and "diverged"; the gradient of mini-batches is judged once per
-    epoch, on all examples.
+    need `hessian(theta)` or `hvp(theta, v)`, Gauss-Newton its `gauss_newton(theta)`; mini-batches need `examples` and
+    `value_and_gradient(theta, rows)`, and with curvature methods `batch(rows)`, the objective on these examples. It
+    need not inherit from anything. start: theta (P,); None: the objective's own `start`. schedule, batches: as in an
+    experiment (constant, full). seed: of the batches, 0 .. 2^63 - 1. stop: limits for "converged" and "diverged"; the
+    gradient of mini-batches is judged once per epoch, on all examples. memory: what the history may take. callback:
+    called before every update with the history so far; if it returns something true, no more updates are made.
 
     Returns the `History`: `.theta` (T + 1, P), `.value` (T + 1,), `.columns`, `.seek(k)`, `.outcome`.
     Raises: ShapeError, SettingsError, UnsupportedError for what does not fit; what the objective raises goes through.
@@ -88,6 +94,18 @@ def minimize(
     >>> history = minimize(functions.get("quadratic"), get("newton")(), steps=5)
     >>> history.outcome.kind, history.length
     ('converged', 2)
+
+    A class of your own, and a look at the run while it goes on:
+
+    >>> class Valley:
+    ...     def value(self, theta):
+    ...         return theta @ theta / 2
+    ...     def gradient(self, theta):
+    ...         return theta
+    >>> sgd = get("sgd")(lr=0.5)
+    >>> history = minimize(Valley(), sgd, start=[8, 0], callback=lambda so_far: so_far.columns["loss"][-1] < 1)
+    >>> history.theta.tolist()
+    [[8.0, 0.0], [4.0, 0.0], [2.0, 0.0], [1.0, 0.0]]
     """
     one_thread()
     if not isinstance(optimizer, Optimizer):
@@ -100,32 +118,34 @@ def minimize(
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed <= MAX_SEED:
         raise SettingsError(f"seed: expected a whole number >= 0 and < 2^63, got {seed!r}")
     theta = _start(objective, start)
-    known = objective if isinstance(objective, (NetworkObjective, Function)) else Adapter(objective)
+    known = objective if isinstance(objective, (NetworkObjective, Function)) else _Adapter(objective)
     examples = getattr(objective, "examples", None)
     if examples is None and batches is not None and not isinstance(batches, Full):
         raise UnsupportedError(f"{type(objective).__name__} has no `examples` to draw batches from")
     limits = stop if stop is not None else Stop()
     stage = Stage(
         known, optimizer, schedule, batches, examples=examples, seed=int(seed),
-        gradient_norm=limits.gradient_norm, explosion=limits.explosion,
+        gradient_norm=limits.gradient_norm, explosion=limits.explosion, early=limits.early,
     )  # fmt: skip
     if not stage.full:
         stage.every = stage.sampler.steps_per_epoch
     loop = Loop(Era(stage.init(theta), stage, None, None), int(steps), memory)
-    loop.advance(int(steps))
+    loop.advance(int(steps), None if callback is None else lambda: bool(callback(loop.history)))
     return loop.history
 
 
 def _start(objective: Any, start: npt.ArrayLike | None) -> Vector:
     given = getattr(objective, "start", None) if start is None else start
     if given is None:
-        raise SettingsError(f"start: {type(objective).__name__} has none of its own; expected P numbers")
+        such = ", such as objective.network.initial(seed=0)" if isinstance(objective, NetworkObjective) else ""
+        raise SettingsError(f"start: {name_of(objective)} has none of its own; expected P numbers{such}")
     try:
         theta = np.array(given, dtype=np.float64)
     except (TypeError, ValueError):
         raise SettingsError(f"start: expected numbers, got {given!r}") from None
     if theta.ndim != 1 or not theta.size:
-        raise ShapeError(f"start: expected shape (P,), got {theta.shape}")
+        such = f"; write [{given!r}]" if not theta.shape else ""
+        raise ShapeError(f"start: expected shape (P,), got {theta.shape}{such}")
     if not np.isfinite(theta).all():
         raise SettingsError(f"start: expected finite numbers, got {theta.tolist()}")
     size = getattr(objective, "size", None)
@@ -136,9 +156,11 @@ def _start(objective: Any, start: npt.ArrayLike | None) -> Vector:
 
 def _array(name: str, given: Any) -> npt.NDArray[np.float64]:
     try:
-        return np.array(given, dtype=np.float64)
+        if given is not None:
+            return np.array(given, dtype=np.float64)
     except (TypeError, ValueError):
-        raise SettingsError(f"{name}: expected numbers, got {given!r:.200}") from None
+        pass
+    raise SettingsError(f"{name}: expected numbers, got {given!r:.200}")
 
 
 def _number(value: Any) -> float:

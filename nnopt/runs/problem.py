@@ -33,6 +33,11 @@ class Problem:
     experiment: in force. objective: on the training examples, or the function itself. network, dataset, training,
     validation (indices into the data set), held_out (the objective on the validation examples, with the same penalty):
     None or empty for a function. function: None for a network.
+
+    >>> from nnopt.runs.experiment import default_experiment
+    >>> problem = build(default_experiment())
+    >>> problem.network.sizes, problem.size, problem.examples, len(problem.validation)
+    ((2, 8, 1), 33, 240, 160)
     """
 
     experiment: Experiment
@@ -120,6 +125,16 @@ class Problem:
                     raise DataError(f"example {index} is the last training example: a run needs at least one")
                 return self._with_examples(left, training, validation)
 
+    def remeasures(self, change: AnyChange) -> bool:
+        """Whether validation losses before a change cannot be compared with those after it: other held-out examples, or
+        another penalty."""
+        match change:
+            case SetSetting(path):
+                return path.startswith("problem.")
+            case MoveExample(index) | RemoveExample(index):
+                return index in self.validation
+        return False
+
     def _data(self) -> Dataset:
         if self.dataset is None:
             raise SettingsError("a function has no examples to change")
@@ -137,7 +152,12 @@ class Problem:
 def build(experiment: Experiment) -> Problem:
     """Make the data, the network or function, and the objective of an experiment.
 
-    Raises: DataError for data that cannot be read or used; SettingsError, ShapeError where loss and data do not fit.
+    Raises: DataError for data that cannot be read or used; SettingsError, ShapeError where loss and data do not fit;
+    SettingsError for a network of more than 20 million parameters.
+
+    >>> from nnopt.objectives import functions
+    >>> build(Experiment(FunctionProblem(functions.get("rosenbrock"), start=(0, 2)))).initial()
+    array([0., 2.])
     """
     spec = experiment.problem
     if isinstance(spec, FunctionProblem):
@@ -167,6 +187,12 @@ def check_recording(recording: Recording) -> Problem:
     """The problem at the end of a recording, after all its interventions, without making the steps between them.
 
     Raises: SpecError naming the intervention that is not valid; whatever `build` raises.
+
+    >>> from nnopt.runs.changes import Intervention
+    >>> from nnopt.runs.experiment import default_experiment
+    >>> check_recording(Recording(default_experiment(), (Intervention(9, MoveTo((1.0, 2.0))),)))
+    Traceback (most recent call last):
+    nnopt.errors.SpecError: at $.interventions[0].change: MoveTo.theta: expected 33 numbers, got 2
     """
     problem = build(recording.experiment)
     for number, intervention in enumerate(recording.interventions):

@@ -13,6 +13,7 @@ import msgspec
 
 from nnopt.errors import SettingsError
 from nnopt.optimizers.batches import Full
+from nnopt.optimizers.stopping import Watch
 from nnopt.runs.blas import one_thread
 from nnopt.runs.changes import AnyChange, Intervention, MoveTo, superseded
 from nnopt.runs.era import Era
@@ -29,7 +30,12 @@ UNBATCHED = "a function has no examples to batch: every step sees all of it"
 def stage_of(problem: Problem, method: int = 0) -> Stage:
     """What determines the updates of an experiment's method on its built problem.
 
-    Raises: UnsupportedError if the method needs what the objective does not have.
+    method: its number, from 0. Raises: SettingsError if there is none of that number; UnsupportedError if the method
+    needs what the objective does not have.
+
+    >>> from nnopt.runs.experiment import default_experiment
+    >>> stage_of(build(default_experiment())).learning_rate(1000)
+    0.5
     """
     experiment = problem.experiment
     if not 0 <= method < len(experiment.methods):
@@ -45,12 +51,18 @@ def stage_of(problem: Problem, method: int = 0) -> Stage:
         every=experiment.measure.every,
         gradient_norm=experiment.stop.gradient_norm,
         explosion=experiment.stop.explosion,
+        early=experiment.stop.early,
         validation=problem.validation_value if problem.held_out is not None else None,
     )
 
 
 def init(experiment: Experiment, method: int = 0) -> State:
-    """The state at step 0 of an experiment without interventions. Pure."""
+    """The state at step 0 of an experiment without interventions. Pure. Raises: as `build` and `stage_of`.
+
+    >>> from nnopt.runs.experiment import default_experiment
+    >>> init(default_experiment()).theta.shape
+    (33,)
+    """
     problem = build(experiment)
     return stage_of(problem, method).init(problem.initial())
 
@@ -58,7 +70,14 @@ def init(experiment: Experiment, method: int = 0) -> State:
 def step(experiment: Experiment, state: State, method: int = 0) -> State:
     """The state after `state` in an experiment without interventions. Pure: the same bits on every call.
 
-    It builds the problem each time; `Run` does the same once.
+    It builds the problem each time; `Run` does the same once. Raises: as `build` and `stage_of`.
+
+    >>> from nnopt.runs.experiment import default_experiment
+    >>> experiment, run = default_experiment(), Run(default_experiment())
+    >>> run.advance(2)
+    2
+    >>> step(experiment, step(experiment, init(experiment))).same_bits(run.state)
+    True
     """
     return stage_of(build(experiment), method).step(state)
 
@@ -71,9 +90,12 @@ class Run:
 
     Raises: NnoptError for data, shapes and methods that do not fit, as `build` and `stage_of` say.
 
-    >>> run = Run(experiment)                                   # doctest: +SKIP
-    >>> run.advance(100), run.state.step, run.outcome.kind      # doctest: +SKIP
+    >>> from nnopt.runs.experiment import default_experiment
+    >>> run = Run(default_experiment())
+    >>> run.advance(100), run.state.step, run.outcome.kind
     (100, 100, 'running')
+    >>> run.history.seek(50).same_bits(Run.replay(run.recording).history.seek(50))
+    True
     """
 
     def __init__(
@@ -97,11 +119,14 @@ class Run:
 
     @classmethod
     def replay(cls, recording: Recording, method: int = 0) -> Run:
-        """The recorded run done again, up to its recorded length."""
+        """The recorded run done again, up to its recorded length. Raises: as the constructor."""
         run = cls(recording.experiment, recording.interventions, method)
         run.extend(recording.length)
         run.advance(recording.length)
         return run
+
+    def __repr__(self) -> str:
+        return f"<Run: {self.history._in_words()}>"
 
     # ---- what it is now
 
@@ -180,7 +205,8 @@ class Run:
         """Make a change at the newest state; its row of the log is evaluated anew, and the run goes on from it.
 
         A change of settings keeps the method's memory, a change of method or of the point starts it anew. An ended run
-        may be running again after it. Returns the intervention as recorded.
+        may be running again after it: early stopping counts its patience anew from every change on. Returns the
+        intervention as recorded.
 
         Raises: NnoptError if the change is not valid; the run is then as it was.
         """
@@ -227,7 +253,8 @@ class Run:
         earlier, before = (era.changes, era.previous) if era.start == state.step else ((), era)
         changes = (*superseded(earlier, change), intervention)
         note = self._unbatched(problem, before)
-        changed = Era(state, stage, problem, problem.experiment, changes, self._stage_of, note)
+        watch = Watch() if self.problem.remeasures(change) else self.history._watch_before(state.step).renewed()
+        changed = Era(state, stage, problem, problem.experiment, changes, self._stage_of, note, watch)
         self._loop.limit = max(problem.experiment.steps, self._extended)
         self._loop.begin(changed, head)
 

@@ -12,20 +12,38 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from nnopt.errors import ShapeError, UnsupportedError
-from nnopt.optimizers.base import Local, Optimizer, Rows, Slots, Update, Vector
+from nnopt.optimizers.base import Local, Optimizer, Rows, Slots, Update, Vector, name_of
 from nnopt.optimizers.batches import AllRows, Batches, Full
 from nnopt.optimizers.linear import length_of
 from nnopt.optimizers.schedules import Constant, Schedule
+from nnopt.optimizers.stopping import EarlyStopping
 from nnopt.runs.state import State, frozen
 
 #: parameters up to which a full Hessian is made (0.5 GB, and as much again while it is factorized)
 MAX_HESSIAN = 8_000
 
+#: the rule of a run that is never stopped early: it looks on and knows the best step
+LOOKS_ON = EarlyStopping(patience=2**63 - 1)
+
+NO_VALIDATION = (
+    "early stopping watches the validation loss, and here is none: no example is held out of training "
+    "(for a network, `problem.validation` says how many are)"
+)
+
 Evaluate: TypeAlias = Callable[[Vector, int], tuple[Rows | None, float, Vector]]
 
 
 class Arrival(NamedTuple):
-    """A state with the loss of its batch evaluated: what the next update starts from."""
+    """A state with the loss of its batch evaluated: what the next update starts from.
+
+    rows: the batch, None for all examples. value: its loss. gradient (P,).
+
+    >>> from nnopt.objectives import functions
+    >>> from nnopt.optimizers import get
+    >>> stage = Stage(functions.get("bowl"), get("sgd")())
+    >>> stage.arrive(stage.init([8.0]))
+    Arrival(state=State(step=0, theta=array([8.]), slots=Slots()), rows=None, value=32.0, gradient=array([8.]))
+    """
 
     state: State
     rows: Rows | None
@@ -34,7 +52,14 @@ class Arrival(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """Full training loss, the norm of its gradient, validation loss; NaN where there is none."""
+    """Full training loss, the norm of its gradient, validation loss; NaN where there is none.
+
+    >>> from nnopt.objectives import functions
+    >>> from nnopt.optimizers import get
+    >>> stage = Stage(functions.get("bowl"), get("sgd")())
+    >>> stage.measure(stage.arrive(stage.init([8.0])))
+    Measured(training=32.0, gradient_norm=8.0, validation=nan)
+    """
 
     training: float
     gradient_norm: float
@@ -47,6 +72,15 @@ class Stage:
     objective: `value_and_gradient(theta)`, and with mini-batches `value_and_gradient(theta, rows)`. examples: how many
     there are to draw batches from, None if there are none (the batch is then always full). validation: theta -> loss
     on held-out examples, or None. every: steps between measurements of the full training loss and of validation.
+    gradient_norm, explosion, early: limits as in `Stop`.
+
+    Raises: UnsupportedError if the objective lacks the curvature that the method needs, or early stopping a validation.
+
+    >>> from nnopt.objectives import functions
+    >>> from nnopt.optimizers import get
+    >>> stage = Stage(functions.get("bowl"), get("sgd")(lr=0.5))
+    >>> stage.step(stage.init([8.0])).theta
+    array([4.])
     """
 
     def __init__(
@@ -62,12 +96,13 @@ class Stage:
         gradient_norm: float = 0.0,
         explosion: float = math.inf,
         validation: Callable[[Vector], float] | None = None,
+        early: EarlyStopping | None = None,
     ) -> None:
         curved = optimizer.needs in ("hessian", "hvp")
         if curved and not (hasattr(objective, "hessian") or hasattr(objective, "hvp")):
             raise UnsupportedError(
-                f"{type(optimizer).__name__} needs curvature, and {type(objective).__name__} has neither "
-                "`hessian` nor `hvp`"
+                f"{type(optimizer).__name__} needs curvature, and {name_of(objective)} has neither `hessian` nor `hvp` "
+                "(LBFGS makes do with value and gradient)"
             )
         self.objective = objective
         self.optimizer = optimizer
@@ -78,6 +113,9 @@ class Stage:
         self.gradient_norm = gradient_norm
         self.explosion = explosion
         self.validation = validation
+        if early is not None and validation is None:
+            raise UnsupportedError(NO_VALIDATION)
+        self.rule = early if early is not None else LOOKS_ON
         self.full = isinstance(self.sampler, AllRows)
         if curved and not self.full and not hasattr(objective, "batch"):
             raise UnsupportedError(
@@ -102,7 +140,7 @@ class Stage:
         return self.sampler.epoch(step)
 
     def init(self, theta: Vector) -> State:
-        """The state at step 0."""
+        """The state at step 0, at theta (P,)."""
         start = frozen(theta)
         return State(0, start, self.fresh_slots(start))
 
@@ -148,7 +186,7 @@ class Stage:
         return State(state.step + 1, theta, update.slots)
 
     def measure(self, arrival: Arrival) -> Measured:
-        """The full training loss, its gradient's norm and the validation loss at a state."""
+        """The full training loss, its gradient's norm and the validation loss at a state, whatever its batch."""
         with np.errstate(all="ignore"):
             value, gradient = arrival.value, arrival.gradient
             if arrival.rows is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -11,7 +11,12 @@ from nnopt.optimizers.base import Slots, Vector
 
 
 class State(msgspec.Struct, frozen=True, gc=False, eq=False):
-    """step: number of updates made. theta (P,): parameters, read-only. slots: the method's memory."""
+    """step: number of updates made. theta (P,): parameters, read-only. slots: the method's memory.
+
+    >>> import nnopt
+    >>> nnopt.minimize(nnopt.functions.get("bowl"), nnopt.optimizers.Momentum(), [8.0], steps=1).seek(0)
+    State(step=0, theta=array([8.]), slots=Velocity(velocity=array([0.])))
+    """
 
     step: int
     theta: Vector
@@ -31,10 +36,17 @@ class State(msgspec.Struct, frozen=True, gc=False, eq=False):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """How a run stands. kind: "running", "converged" (gradient norm below the limit), "diverged" (first non-finite or
-    exploding step) or "stopped" (all its steps made). step: where. reason: one sentence, "" while running."""
+    """How a run stands. kind: "running", "converged" (gradient norm below the limit, and the method does not leave the
+    point as a saddle), "diverged" (first non-finite or exploding step), "stopped_early" (the validation loss no longer
+    improved) or "stopped" (all its steps made). step: where it ended. reason: one sentence, "" while running.
 
-    kind: Literal["running", "converged", "diverged", "stopped"]
+    >>> import nnopt
+    >>> f, sgd = nnopt.functions.get("bowl"), nnopt.optimizers.SGD  # x^2 / 2: stable below the rate 2
+    >>> [nnopt.minimize(f, sgd(lr=lr), [8.0], steps=100).outcome.kind for lr in (0.01, 1.0, 3.0)]
+    ['stopped', 'converged', 'diverged']
+    """
+
+    kind: Literal["running", "converged", "diverged", "stopped_early", "stopped"]
     step: int
     reason: str = ""
 
@@ -44,12 +56,33 @@ class Outcome(msgspec.Struct, frozen=True):
         return self.kind == "running"
 
 
+class Best(NamedTuple):
+    """The best of the states at which a run was measured: `history.seek(best.step)` is the one to keep.
+
+    step: the first one with the lowest validation loss. validation_loss: that loss.
+
+    >>> import nnopt
+    >>> run = nnopt.Run(nnopt.default_experiment())
+    >>> run.advance(300), run.history.best.step
+    (300, 300)
+    """
+
+    step: int
+    validation_loss: float
+
+
 class Memory(msgspec.Struct, frozen=True):
     """What a log may take.
 
     rows: stored rows at most (beyond them every second one is kept, and so on). keyframes: bytes of stored states
     (likewise). recent: bytes of the latest states, and of those last replayed. problems: bytes of the data of earlier
     stretches, before examples were changed; older ones are made again when they are asked for.
+
+    >>> import nnopt
+    >>> f, sgd = nnopt.functions.get("bowl"), nnopt.optimizers.SGD(lr=0.01)
+    >>> history = nnopt.minimize(f, sgd, [8.0], steps=100, memory=Memory(rows=16))
+    >>> history.columns["step"][:3], history.length
+    (array([ 0,  8, 16]), 101)
     """
 
     rows: int = 2**20
@@ -59,7 +92,12 @@ class Memory(msgspec.Struct, frozen=True):
 
 
 def frozen(theta: Vector) -> Vector:
-    """A read-only float64 copy (P,)."""
+    """A read-only float64 copy (P,).
+
+    >>> theta = frozen([1, 2])
+    >>> theta, theta.flags.writeable
+    (array([1., 2.]), False)
+    """
     copy = np.array(theta, dtype=np.float64)
     copy.setflags(write=False)
     return copy

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-import queue
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import BrokenExecutor, Executor, Future
-from contextlib import contextmanager
+from concurrent.futures import Executor
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, TypeAlias
@@ -15,24 +14,16 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from nnopt.errors import NnoptError, SettingsError, UnsupportedError, unknown_name
+from nnopt.errors import SettingsError, unknown_name
+from nnopt.runs import tasks
 from nnopt.runs.experiment import Experiment
 from nnopt.runs.sweep_axes import Axes
-from nnopt.runs.sweep_cluster import cluster as cluster_of
 from nnopt.runs.sweep_plan import Plan
-from nnopt.runs.sweep_processes import Processes
 from nnopt.runs.sweep_record import Record
 from nnopt.runs.sweep_task import FAILED, Result, perform
-
-#: tasks submitted and not yet done, at most; and how often a run is tried whose worker is lost
-IN_FLIGHT, ATTEMPTS = 1000, 3
+from nnopt.runs.tasks import WorkersGone, usable_processors
 
 Array: TypeAlias = npt.NDArray[Any]
-_Ended: TypeAlias = "queue.SimpleQueue[tuple[int, Future[Result]]]"
-
-
-class WorkersGone(NnoptError):
-    """The executor takes no more runs: its workers, or the cluster's scheduler, have ended. What was done is kept."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,12 +32,14 @@ class SweepResult(Mapping[str, Array]):
 
     axes: names of the settings. shape: how many values each has; N = their product for a complete sweep. The other
     columns are `index` and the fields of `Result`: outcome, reason, steps_made, training_loss, validation_loss,
-    training_accuracy, validation_accuracy, gradient_norm, seconds.
+    training_accuracy, validation_accuracy, gradient_norm, best_validation_loss, best_step, seconds.
 
     >>> from nnopt.runs.experiment import default_experiment
     >>> result = sweep(default_experiment(), {"lr": [0.1, 0.5, 2.5], "seed": "0..1", "steps": 3}, workers=1)
     >>> result["lr"].tolist(), result.grid("training_loss").shape
     ([0.1, 0.1, 0.5, 0.5, 2.5, 2.5], (3, 2, 1))
+    >>> result  # doctest: +ELLIPSIS
+    <SweepResult: 6 runs, lr (3) x seed (2) x steps (1): 6 stopped; columns index, lr, seed, steps, outcome, ...>
     """
 
     axes: tuple[str, ...]
@@ -64,6 +57,14 @@ class SweepResult(Mapping[str, Array]):
     def __len__(self) -> int:
         return len(self.columns)
 
+    def __repr__(self) -> str:
+        made, all_runs = len(self.columns["index"]), math.prod(self.shape)
+        runs = f"{made:,} runs" if made == all_runs else f"{made:,} of {all_runs:,} runs"
+        axes = " x ".join(f"{name} ({size})" for name, size in zip(self.axes, self.shape, strict=True))
+        kinds, counts = np.unique(self.columns["outcome"], return_counts=True)
+        ends = ", ".join(f"{count:,} {kind}" for kind, count in zip(kinds, counts, strict=True)) or "none has ended"
+        return f"<SweepResult: {runs}, {axes}: {ends}; columns {', '.join(self)}>"
+
     @property
     def complete(self) -> bool:
         """Whether every run is there."""
@@ -71,10 +72,11 @@ class SweepResult(Mapping[str, Array]):
 
     @property
     def best(self) -> int | None:
-        """Row of the lowest validation loss (of the lowest training loss where nothing is held out); None if there is
-        none that is finite."""
-        for name in ("validation_loss", "training_loss"):
-            losses = self.columns[name]
+        """Row of the lowest validation loss (of the lowest training loss where nothing is held out): that of a run's
+        last state, or of its best one if it was stopped early. None if there is none that is finite."""
+        early = self.columns["outcome"] == "stopped_early"
+        kept = np.where(early, self.columns["best_validation_loss"], self.columns["validation_loss"])
+        for losses in (kept, self.columns["training_loss"]):
             if np.isfinite(losses).any():
                 return int(np.nanargmin(np.where(np.isfinite(losses), losses, np.nan)))
         return None
@@ -90,6 +92,14 @@ class Sweep:
     """A sweep that can be watched, interrupted and gone on with; `sweep` is the short way.
 
     experiment, axes, out: as in `sweep`. Raises: as `sweep` does before the first run.
+
+    >>> from nnopt.runs.experiment import default_experiment
+    >>> with Sweep(default_experiment(), {"lr": [0.1, 0.5], "steps": 5}) as whole:
+    ...     whole.run(progress=lambda result: print(result.outcome))
+    ...     whole.result()["lr"]
+    stopped
+    stopped
+    array([0.1, 0.5])
     """
 
     def __init__(self, experiment: Experiment, axes: Axes, out: str | os.PathLike[str] | None = None) -> None:
@@ -109,44 +119,31 @@ class Sweep:
 
         An interrupt leaves what has ended in the record, and what has been submitted cancelled as far as it can be.
         """
-        todo = iter(self.record.remaining)
-        ended: _Ended = queue.SimpleQueue()
-        pending: dict[int, Future[Result]] = {}
-        lost: dict[int, int] = {}
-        again: list[int] = []
+
+        def take(index: int, result: Result) -> None:
+            self.record.add(index, result)
+            if progress is not None:
+                progress(result)
+
+        def lost(index: int, reason: str) -> None:
+            take(index, Result(FAILED, reason))
+
+        todo = ((index, self.plan.task(index)) for index in self.record.remaining)
         try:
-            while True:
-                while len(pending) < IN_FLIGHT and ended.empty():
-                    index = again.pop() if again else next(todo, None)
-                    if index is None:
-                        break
-                    pending[index] = self._submit(executor, index, ended)
-                if not pending:
-                    break
-                index, future = self._next(ended, executor)
-                del pending[index]
-                result = self._outcome(index, future, lost)
-                if result is None:
-                    again.append(index)
-                else:
-                    self.record.add(index, result)
-                    if progress is not None:
-                        progress(result)
-            self.record.finish()
-        except WorkersGone:
-            # there is nobody left who could cancel anything
-            pending.clear()
-            raise
-        finally:
-            for future in pending.values():
-                future.cancel()
-            self._keep_rest(ended)
+            tasks.carry_out(perform, todo, executor, take, lost)
+        except WorkersGone as error:
+            total = len(self.plan)
+            done = total - len(self.record.remaining)
+            text = f"sweep: the workers are gone ({error}); {done} of {total} runs are done"
+            raise WorkersGone(text) from error.__cause__
+        self.record.finish()
 
     def result(self) -> SweepResult:
         """The table of the runs made so far."""
         rows = sorted(self.record.results.items())
         columns: dict[str, Array] = {"index": np.array([index for index, _ in rows], dtype=np.int64)}
-        places = np.array([self.plan.places(index) for index, _ in rows], dtype=np.int64).reshape(len(rows), -1)
+        chosen = [self.plan.places(index) for index, _ in rows]
+        places = np.array(chosen, dtype=np.int64).reshape(-1, len(self.plan.axes))
         for number, axis in enumerate(self.plan.axes):
             numeric = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in axis.values)
             columns[self.plan.names[number]] = np.array(axis.values if numeric else axis.labels)[places[:, number]]
@@ -155,56 +152,6 @@ class Sweep:
             values = [getattr(result, name) for _, result in rows]
             columns[name] = np.array(values, dtype=kinds.get(name, float))
         return SweepResult(self.plan.names, self.plan.shape, columns)
-
-    def _submit(self, executor: Executor | None, index: int, ended: _Ended) -> Future[Result]:
-        task = self.plan.task(index)
-        if executor is None:
-            future: Future[Result] = Future()
-            future.set_result(perform(task))
-        else:
-            try:
-                future = executor.submit(perform, task)
-            except Exception as error:  # every kind of executor has its own word for "closed"
-                raise self._gone(error) from error
-        future.add_done_callback(lambda done: ended.put((index, done)))
-        return future
-
-    def _outcome(self, index: int, future: Future[Result], lost: dict[int, int]) -> Result | None:
-        """What became of a run; None if its worker was lost and it must be done again."""
-        try:
-            return future.result()
-        except BrokenExecutor as error:
-            raise self._gone(error) from error
-        except Exception as error:  # a run's own errors are results: this is its worker's
-            lost[index] = lost.get(index, 0) + 1
-            if lost[index] < ATTEMPTS:
-                return None
-            words = " ".join(str(error).split()) or type(error).__name__
-            return Result(FAILED, f"its worker was lost {ATTEMPTS} times: {words}")
-
-    def _next(self, ended: _Ended, executor: Executor | None) -> tuple[int, Future[Result]]:
-        """The next run that has ended; an interrupt is noticed while waiting, on every system."""
-        while True:
-            # asked first: what ended before the connection was lost is taken
-            gone = getattr(executor, "gone", "")
-            try:
-                return ended.get(timeout=0.5)
-            except queue.Empty:
-                if gone:
-                    raise self._gone(gone) from None
-
-    def _keep_rest(self, ended: _Ended) -> None:
-        """What ended in the meantime is not lost when a sweep ends early."""
-        while not ended.empty():
-            index, future = ended.get()
-            if not future.cancelled() and future.exception() is None:
-                self.record.add(index, future.result())
-
-    def _gone(self, error: Exception | str) -> WorkersGone:
-        total = len(self.plan)
-        done = total - len(self.record.remaining)
-        words = " ".join(str(error).split()) or type(error).__name__
-        return WorkersGone(f"sweep: the workers are gone ({words}); {done} of {total} runs are done")
 
 
 def sweep(
@@ -243,43 +190,18 @@ def sweep(
         return whole.result()
 
 
-@contextmanager
 def workers_for(
     sweep: Sweep, executor: Executor | None = None, workers: int | None = None, cluster: str | None = None
-) -> Iterator[Executor | None]:
-    """Where the runs of a sweep are made: the executor given, a cluster, processes, or this process (None).
+) -> AbstractContextManager[Executor | None]:
+    """Where the runs of a sweep are made: the executor given, a cluster, processes, or this process (None); the rest as
+    in `nnopt.runs.tasks.workers_for`.
 
-    Processes that were started here have ended afterwards; an interrupt ends them at once.
+    >>> from nnopt.runs.experiment import default_experiment
+    >>> with Sweep(default_experiment(), ["seed=0..9"]) as whole, workers_for(whole, workers=1) as executor:
+    ...     print(executor)
+    None
     """
-    if sum(choice is not None for choice in (executor, workers, cluster)) > 1:
-        raise SettingsError("sweep: expected one of executor, workers and cluster, got several")
-    if workers is not None and workers < 1:
-        raise SettingsError(f"sweep: workers: expected a whole number >= 1, got {workers!r}")
-    count = min(usable_processors() if workers is None else workers, len(sweep.record.remaining))
-    if executor is not None or not sweep.record.remaining or (cluster is None and count == 1):
-        yield executor
-        return
-    if sweep.plan.homeless:
-        raise UnsupportedError(
-            f"sweep: {', '.join(sweep.plan.homeless)}: defined in this script, where other processes cannot find it; "
-            "put it into a file of its own and load that with nnopt.plugins.load_file, or use workers=1"
-        )
-    if cluster is not None:
-        with cluster_of(cluster) as remote:
-            yield remote
-        return
-    processes = Processes(count)
-    try:
-        yield processes
-        processes.shutdown()
-    finally:
-        processes.kill()
-
-
-def usable_processors() -> int:
-    """How many processors this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)
-    return len(affinity(0)) if affinity is not None else os.cpu_count() or 1
+    return tasks.workers_for("sweep", len(sweep.record.remaining), sweep.plan.homeless, executor, workers, cluster)
 
 
 __all__ = ["Sweep", "SweepResult", "WorkersGone", "sweep", "usable_processors", "workers_for"]

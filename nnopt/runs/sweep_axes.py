@@ -10,7 +10,7 @@ import msgspec
 
 from nnopt.errors import SettingsError, unknown_name
 from nnopt.runs.experiment import Experiment
-from nnopt.runs.paths import field_type, get_path, parts_of, set_path
+from nnopt.runs.paths import field_type, get_path, parts_of, set_path, switched_on
 from nnopt.runs.sweep_values import label, values_of
 
 #: what `sweep` takes: {"lr": [0.1, 0.2], "seed": "0..9"}, or the texts of the command line
@@ -27,6 +27,10 @@ class Axis(msgspec.Struct, frozen=True):
 
     name: as given. path: of the setting; METHOD for the choice among the experiment's methods. values: as `set_path`
     takes them. labels: the same as short texts, one per value, exact for numbers.
+
+    >>> axis = Axis("lr", "methods[0].optimizer.lr", (0.1, 0.5), ("0.1", "0.5"))
+    >>> axis.path_for(method=1), axis.depth
+    ('methods[1].optimizer.lr', 4)
     """
 
     name: str
@@ -53,7 +57,8 @@ def axes_of(experiment: Experiment, axes: Axes) -> tuple[Axis, ...]:
     lies nearest to the top of the experiment, in its first method where there are several: "lr" is
     "methods[0].optimizer.lr". "batch" (or "batch_size") takes numbers of examples and "full"; "method" numbers the
     methods of the experiment, from 0, and short names then mean the method of each run. Where one axis puts another
-    method (data, function, ...) in place, others may be settings of what it puts there.
+    method (data, function, ...) in place, others may be settings of what it puts there. A path into what is off
+    ("stop.early.patience" where "stop.early" is none) switches it on (see `base_of`).
 
     A text lists values, separated by commas: numbers, names, "a..b" (whole numbers, both included), "a..b:n" (n evenly
     spaced numbers), "a..b:log:n" (of even ratios), "4-2" (two layers), or JSON in brackets. Spaced numbers are rounded
@@ -70,6 +75,7 @@ def axes_of(experiment: Experiment, axes: Axes) -> tuple[Axis, ...]:
     if not pairs:
         raise SettingsError('sweep: expected at least one axis such as "lr=0.1,0.2"')
     found: dict[int, Axis] = {}
+    experiment = base_of(experiment, [str(name) for name, _ in pairs])
     example, error = experiment, SettingsError("")
     while len(found) < len(pairs):
         before = len(found)
@@ -91,6 +97,22 @@ def axes_of(experiment: Experiment, axes: Axes) -> tuple[Axis, ...]:
         if any(axis.path == other.path for other in result[:number]):
             raise SettingsError(f"{axis.name}: {axis.path} has two axes")
     return result
+
+
+def base_of(experiment: Experiment, paths: Iterable[str]) -> Experiment:
+    """The experiment that a sweep over the settings at `paths` changes: what is off and has settings among them is on,
+    with its defaults, unless one of the axes switches it itself.
+
+    >>> from nnopt.runs.experiment import default_experiment
+    >>> base_of(default_experiment(), ["seed", "stop.early.patience"]).stop.early.patience
+    20
+    """
+    known = tuple(paths)
+    for path in known:
+        within = any(path.startswith(f"{other}.") for other in known)
+        if "." in path and not within:
+            experiment = switched_on(experiment, path)
+    return experiment
 
 
 def find_setting(experiment: Experiment, name: str) -> str:

@@ -4,21 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import math
-import sys
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
-import msgspec
-
-from nnopt import plugins
 from nnopt.errors import SettingsError
 from nnopt.runs.experiment import Experiment, dumps
+from nnopt.runs.parcels import data_file, needs_of, text_of
 from nnopt.runs.paths import set_path
-from nnopt.runs.sweep_axes import METHOD, Axes, axes_of
+from nnopt.runs.sweep_axes import METHOD, Axes, axes_of, base_of
 from nnopt.runs.sweep_task import Result, Task
 from nnopt.runs.sweep_values import LIMIT
-from nnopt.settings import built_in
 
 #: columns that stand before the settings: the plan's identity and the number of the run
 RESERVED = ("sweep", "index")
@@ -39,8 +33,8 @@ class Plan:
     """
 
     def __init__(self, experiment: Experiment, axes: Axes) -> None:
-        self.experiment = experiment
         self.axes = axes_of(experiment, axes)
+        self.experiment = base_of(experiment, [axis.path for axis in self.axes])
         self.shape = tuple(len(axis.values) for axis in self.axes)
         if math.prod(self.shape) > LIMIT:
             counts = " x ".join(map(str, self.shape))
@@ -48,10 +42,8 @@ class Plan:
         #: headings of the settings: the short names, and paths where those would be confused with results
         taken = (*RESERVED, *Result.__struct_fields__)
         self.names = tuple(axis.path if axis.name in taken else axis.name for axis in self.axes)
-        self._plugins = tuple((plugin.path, plugin.source) for plugin in plugins.loaded())
         self._experiments = self._combine()
-        self._foreign = self._foreign_classes()
-        self._modules = _packages(self._foreign, {path for path, _ in self._plugins})
+        self._needs = needs_of(self._samples())
         #: short digests of the experiment, the axes, and the loaded plug-in files ("" if there are none)
         self.digests = self._digests()
         self.identity = "-".join(filter(None, self.digests))
@@ -88,17 +80,16 @@ class Plan:
 
     def task(self, index: int) -> Task:
         """A run as it is sent to a worker."""
-        text = dumps(_with_full_path(self._experiments[index]))
-        return Task(text, self.method(index), self._plugins, self._modules)
+        return Task(text_of(self._experiments[index]), self._needs.plugins, self._needs.modules, self.method(index))
 
     @property
     def homeless(self) -> tuple[str, ...]:
         """Names of the classes in use that no other process can find: those of a script or notebook."""
-        return tuple(sorted(cls.__name__ for cls in self._foreign if cls.__module__ == "__main__"))
+        return self._needs.homeless
 
     def _digests(self) -> tuple[str, str, str]:
         axes = repr([(axis.path, axis.labels) for axis in self.axes])
-        sources = "".join(source for _, source in self._plugins)
+        sources = "".join(source for _, source in self._needs.plugins)
         return _digest(_spelled(self.experiment)), _digest(axes), _digest(sources) if sources else ""
 
     def _combine(self) -> list[Experiment]:
@@ -129,49 +120,16 @@ class Plan:
         descend(self.experiment, (), 0, 0)
         return [experiment for experiment in found if experiment is not None]
 
-    def _foreign_classes(self) -> set[type]:
-        """The classes in use that are not nnopt's own; every value of every axis is looked at once."""
-        found: set[type] = set()
+    def _samples(self) -> Iterator[Experiment]:
+        """Experiments in which every value of every axis occurs."""
         for number, size in enumerate(self.shape):
             stride = math.prod(self.shape[number + 1 :])
-            for experiment in self._experiments[: stride * size : stride]:
-                found.update(cls for cls in _classes(experiment) if not built_in(cls))
-        return found
-
-
-def _classes(value: Any) -> Iterator[type]:
-    """The classes of a struct and of everything inside it."""
-    if isinstance(value, tuple):
-        for entry in value:
-            yield from _classes(entry)
-    elif isinstance(value, msgspec.Struct):
-        yield type(value)
-        for name in value.__struct_fields__:
-            yield from _classes(getattr(value, name))
-
-
-def _packages(classes: set[type], files: set[str]) -> tuple[str, ...]:
-    """Modules that a worker must import: those of the classes that do not come from plug-in files."""
-    names = {cls.__module__ for cls in classes} - {"__main__"}
-    return tuple(sorted(name for name in names if getattr(sys.modules.get(name), "__file__", None) not in files))
-
-
-def _data_file(experiment: Experiment) -> Path | None:
-    path = getattr(getattr(experiment.problem, "data", None), "path", None)
-    return Path(path) if isinstance(path, str) and path else None
-
-
-def _with_full_path(experiment: Experiment) -> Experiment:
-    """With the path of its data file spelled out: a worker may have another working directory."""
-    file = _data_file(experiment)
-    if file is None or not file.exists():
-        return experiment
-    return set_path(experiment, "problem.data.path", str(file.resolve()))
+            yield from self._experiments[: stride * size : stride]
 
 
 def _spelled(experiment: Experiment) -> str:
     """An experiment and the content of its data file; not where that file lies."""
-    file = _data_file(experiment)
+    file = data_file(experiment)
     if file is None or not file.is_file():
         return dumps(experiment)
     content = hashlib.sha256(file.read_bytes()).hexdigest()

@@ -35,6 +35,16 @@ class Record:
 
     Raises: SpecError if the file belongs to another sweep (saying what differs), is no record, is in use, or cannot be
     read or written.
+
+    >>> import tempfile
+    >>> from nnopt.runs.experiment import default_experiment
+    >>> plan = Plan(default_experiment(), {"lr": [0.1, 0.5]})
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with Record(plan, Path(folder, "sweep.csv")) as record:
+    ...         record.add(1, Result("stopped", steps_made=5000))
+    ...     with Record(plan, Path(folder, "sweep.csv")) as record:  # a later start goes on
+    ...         record.remaining
+    [0]
     """
 
     def __init__(self, plan: Plan, path: str | os.PathLike[str] | None = None) -> None:
@@ -162,7 +172,8 @@ class Record:
         index = int(text)
         if index in self.results and self.results[index].outcome != FAILED:
             raise SpecError(f"{where}: run {index} stands there twice")
-        raw = {name: row[name] or "nan" for name in Result.__struct_fields__} | {"reason": row["reason"]}
+        raw: dict[str, Any] = {name: row[name] or "nan" for name in Result.__struct_fields__}
+        raw |= {"reason": row["reason"], "best_step": row["best_step"] or None}
         try:
             result = msgspec.convert(raw, Result, strict=False)
         except msgspec.ValidationError as error:
@@ -195,7 +206,7 @@ def _changed(path: Path, what: str) -> SpecError:
 
 
 def _cell(value: Any) -> Any:
-    return "" if isinstance(value, float) and math.isnan(value) else value
+    return "" if value is None or (isinstance(value, float) and math.isnan(value)) else value
 
 
 def _lines(rows: Iterable[Iterable[Any]]) -> bytes:

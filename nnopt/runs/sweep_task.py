@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import math
 from time import perf_counter
 
 import msgspec
 import numpy as np
 
-from nnopt import plugins
 from nnopt.errors import NnoptError
-from nnopt.runs.experiment import loads
+from nnopt.runs.parcels import Parcel
 from nnopt.runs.run import Run
 from nnopt.runs.state import Memory
 
@@ -21,24 +19,29 @@ MEMORY = Memory(rows=2**10, keyframes=2**18, recent=2**16)
 FAILED = "failed"
 
 
-class Task(msgspec.Struct, frozen=True):
-    """experiment: as JSON. method: which of its methods. plugins: (path, text) of the plug-in files to load first.
-    modules: installed packages to import first."""
+class Task(Parcel, frozen=True):
+    """An experiment in its parcel, and method: which of its methods to use.
 
-    experiment: str
+    >>> Task("{}", method=1).plugins
+    ()
+    """
+
     method: int = 0
-    plugins: tuple[tuple[str, str], ...] = ()
-    modules: tuple[str, ...] = ()
 
 
 class Result(msgspec.Struct, frozen=True):
     """How a run ended.
 
-    outcome: "converged", "diverged" or "stopped" as that of the run; "failed" where an error kept it from being made.
-    reason: one sentence on it.
+    outcome: "converged", "diverged", "stopped_early" or "stopped" as that of the run; "failed" where an error kept it
+    from being made. reason: one sentence on it.
     steps_made: updates. training_loss, validation_loss: of all examples (of a function: its value), NaN where there are
     none. training_accuracy, validation_accuracy: shares classified correctly, NaN where that has no meaning.
-    gradient_norm: of the last step's batch. seconds: that the run took.
+    gradient_norm: of the last step's batch. All these are of the run's last state. best_validation_loss, best_step: the
+    lowest validation loss that was measured on the way and its step, that is, the state to keep after early stopping;
+    NaN and None where nothing is held out. seconds: that the run took.
+
+    >>> Result("failed", "the file is missing").training_loss
+    nan
     """
 
     outcome: str
@@ -49,12 +52,23 @@ class Result(msgspec.Struct, frozen=True):
     training_accuracy: float = math.nan
     validation_accuracy: float = math.nan
     gradient_norm: float = math.nan
+    best_validation_loss: float = math.nan
+    best_step: int | None = None
     seconds: float = math.nan
 
 
 def result_of(run: Run, seconds: float = math.nan) -> Result:
-    """The numbers at a run's newest state."""
-    problem, theta = run.problem, run.state.theta
+    """The numbers at a run's newest state, and which state was the best. seconds: that it took.
+
+    >>> from nnopt.runs.experiment import default_experiment
+    >>> run = Run(default_experiment())
+    >>> run.advance(300)
+    300
+    >>> result = result_of(run)
+    >>> result.steps_made, result.best_step, result.validation_loss == result.best_validation_loss
+    (300, 300, True)
+    """
+    problem, theta, best = run.problem, run.state.theta, run.history.best
     with np.errstate(all="ignore"):
         training, validation = problem.accuracy(theta)
         return Result(
@@ -66,6 +80,8 @@ def result_of(run: Run, seconds: float = math.nan) -> Result:
             training,
             validation,
             run.history.row(run.state.step)["gradient_norm"],
+            best.validation_loss if best is not None else math.nan,
+            best.step if best is not None else None,
             seconds,
         )
 
@@ -79,11 +95,7 @@ def perform(task: Task) -> Result:
     """
     began = perf_counter()
     try:
-        for path, source in task.plugins:
-            plugins.load_source(path, source)
-        for module in task.modules:
-            importlib.import_module(module)
-        experiment = loads(task.experiment, "sweep")
+        experiment = task.open("sweep")
         run = Run(experiment, method=task.method, memory=MEMORY)
         run.advance(experiment.steps)
         return result_of(run, perf_counter() - began)

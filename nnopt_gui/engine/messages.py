@@ -109,7 +109,7 @@ class Edited:
 
 @dataclass(frozen=True)
 class Stopped:
-    """The worker stands still by itself: at the budget ("limit"), converged or diverged ("outcome"), or because it made
+    """The worker stands still by itself: at the budget ("limit"), ended for good ("outcome"), or because it made
     the updates it was asked for ("advanced")."""
 
     number: int

@@ -42,7 +42,7 @@ from nnopt_gui.engine.pace import Meter, Pace
 #: seconds of updates between two snapshots when going flat out
 CHUNK_SECONDS = 0.01
 #: outcomes after which there is no next update ("stopped" is only the budget)
-ENDED = ("converged", "diverged")
+ENDED = ("converged", "diverged", "stopped_early")
 
 
 class Trainer(QThread):
@@ -121,7 +121,7 @@ class Trainer(QThread):
             text = f"{type(error).__name__}: {text}" if text else type(error).__name__
         if isinstance(what, Numbered):
             step = what.run.state.step
-            text = f"Update {step + 1} failed: {text}. The run is paused at step {step}, its last good state."
+            text = f"Update {step + 1:,} failed: {text}. The run is paused at step {step:,}, its last good state."
             what = None
         return Notice("error", text, "".join(traceback.format_exception(error)), what)
 

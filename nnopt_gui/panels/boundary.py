@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Any, ClassVar
 
 import numpy as np
-from PySide6.QtCore import QEvent, QObject, Qt, QTimer
+from PySide6.QtCore import QEvent, QObject, Qt
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
 
@@ -26,6 +26,7 @@ from nnopt_gui.panels.boundary_words import readout
 from nnopt_gui.state.view import View
 from nnopt_gui.widgets import theme
 from nnopt_gui.widgets.plot import LabPlot
+from nnopt_gui.widgets.rest import Rest
 
 #: the tiles are shown from this width of the body on
 ROOM_FOR_UNITS = 430
@@ -77,9 +78,8 @@ class BoundaryPanel(Panel):
         self.units.swapped.connect(self._swap)
         self.picker.changed.connect(self._picked)
         self.plot.installEventFilter(self)
-        self._rest = QTimer(self, singleShot=True, interval=REST)
-        self._rest.timeout.connect(self._ask_for_range)
-        self.plot.view.sigRangeChanged.connect(lambda *_: self._rest.start())
+        self._rest = Rest(self, REST, self._ask_for_range)
+        self._rest.after(self.plot.view.sigRangeChanged)
         theme.changed.connect(self._restyle)
         self._view: View | None = None
         self._problem: Any = None

@@ -153,7 +153,7 @@ class UnitTiles(QWidget):
         painter.setPen(theme.color("text2"))
         hidden = self._units - len(tiles)
         heading = f"Weights to {self._towards}" if self._towards else "Units and weights"
-        heading = f"{len(tiles)} of {self._units} units" if hidden > 0 else heading
+        heading = f"{len(tiles)} of {numbers.integer(self._units)} units" if hidden > 0 else heading
         heading = painter.fontMetrics().elidedText(heading, Qt.TextElideMode.ElideRight, self.width())
         painter.drawText(QPointF(2, 13), heading)
         two_columns = len(tiles) < 3 or tiles[2].top() > tiles[0].top()

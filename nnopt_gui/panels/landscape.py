@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
-from PySide6.QtCore import Qt, QTimer
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QInputDialog, QLabel
 
@@ -28,6 +28,7 @@ from nnopt_gui.panels.landscape_words import sentence
 from nnopt_gui.panels.slice_model import work
 from nnopt_gui.state.view import View
 from nnopt_gui.widgets.plot import LabPlot
+from nnopt_gui.widgets.rest import Rest
 
 #: parameters^2 times examples up to which steps and model are computed while drawing: always, while a run plays (about
 #: 2 ms), and as a point is dragged
@@ -50,7 +51,7 @@ class LandscapePanel(Panel):
     choices = (Choice("plane", "Plane", PLANES),)
     options = (
         Option("model", "Quadratic model"),
-        Option("contours", "Contours at log-spaced levels"),
+        Option("contours", "Contours"),
         Option("trust", "Where the model is within 10 %", on=False),
     )
 
@@ -81,12 +82,8 @@ class LandscapePanel(Panel):
         self._map_of: tuple[Any, ...] = ()
         self._options: tuple[Any, ...] = ()
         self._held: tuple[float, float] | None = None
-        self._rest = QTimer(self)
-        self._rest.setSingleShot(True)
-        self._rest.setInterval(REST)
-        self._rest.timeout.connect(self._rested)
-        self.plot.view.sigRangeChangedManually.connect(lambda *_: self._rest.start())
-        self.plot.view_reset.connect(self._rest.start)
+        self._rest = Rest(self, REST, self._rested)
+        self._rest.after(self.plot.view.sigRangeChangedManually, self.plot.view_reset)
 
     @classmethod
     def supports(cls, experiment: Experiment) -> bool:

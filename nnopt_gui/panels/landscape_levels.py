@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from nnopt.analysis.taylor import QuadraticModel
 from nnopt_gui.panels.slice_model import Vector
@@ -15,26 +18,58 @@ Extent = tuple[float, float, float, float]
 
 #: white lines on a map
 LINES = 16
-#: a logarithmic scale spans at most this factor
-SPAN = 1e5
+#: a scale ends where less than this share of the map lies, but spans no more than this factor
+ENDS, SPAN = 0.002, 1e14
+#: places at which the colours are weighed, and how far they may move before they are laid out anew
+KNOTS, KEPT = 65, 0.12
+
+
+@dataclass(frozen=True)
+class Graded(Scale):
+    """A logarithmic scale on which losses that much of the map has take more of the colours (and lines) than others: a
+    map whose losses span ten decades is not one colour with a spot, and none is flat at the top.
+
+    knots: (place on the logarithmic scale, position), both from 0 to 1 and rising.
+    """
+
+    knots: tuple[tuple[float, float], ...] = ((0.0, 0.0), (1.0, 1.0))
+
+    def position(self, values: Any) -> npt.NDArray[np.float64]:
+        """0 at low and below, 1 at high and above; NaN stays NaN."""
+        places, positions = zip(*self.knots, strict=True)
+        return np.asarray(np.interp(super().position(values), places, positions))
+
+    def value(self, position: float) -> float:
+        """The value at a position."""
+        places, positions = zip(*self.knots, strict=True)
+        return super().value(float(np.interp(position, positions, places)))
+
+    def ticks(self, count: float) -> list[float]:
+        """Round values, three at least, spread evenly over the colours."""
+        places = np.linspace(0.04, 0.96, max(3, int(count)))
+        found: list[float] = []
+        for digits in range(1, 9):
+            rounded = (float(f"{self.value(place):.{digits}g}") for place in places)
+            found = list(dict.fromkeys(x for x in rounded if self.low <= x <= self.high))
+            if len(found) == len(places):
+                break
+        return found
 
 
 def close_to(scale: Scale, other: Scale) -> bool:
     """Whether `scale` shows the losses of the other one well enough: then colours need not change."""
-    if scale.log != other.log or scale.offset != other.offset or not scale.log:
+    if not (isinstance(scale, Graded) and isinstance(other, Graded)) or scale.offset != other.offset:
         return scale == other
-    span = math.log((scale.high - scale.offset) / (scale.low - scale.offset))
-    lower = math.log((other.low - other.offset) / (scale.low - scale.offset))
-    upper = math.log((other.high - other.offset) / (scale.high - scale.offset))
-    return abs(lower) < 0.25 * span and abs(upper) < 0.12 * span
+    wanted = np.linspace(0, 1, 17)
+    return bool(np.abs(scale.position([other.value(x) for x in wanted]) - wanted).max() < KEPT)
 
 
 def scale_of(values: Vector, part: Vector, floor: float | None = None, before: Scale | None = None) -> Scale:
-    """The scale for a grid of losses: from near its lowest value to where all but its steepest corners lie.
+    """The scale for a grid of losses, half by their logarithm and half by how much of the map has them.
 
-    part: those of the values that matter most (a function's bounds); what lies beyond them gets half as many of the
-    colours. floor: the function's known minimum; None: 0 where no loss is negative, the lowest value elsewhere.
-    `before` is kept while it still fits."""
+    part: those of the values that matter most (a function's bounds); they count as much as all of them together.
+    floor: the function's known minimum; None: 0 where no loss is negative, the lowest value elsewhere. `before` is kept
+    while it still fits."""
     finite, inside = values[np.isfinite(values)], part[np.isfinite(part)]
     if not finite.size:
         return before or Scale(0.1, 1.0)
@@ -42,17 +77,28 @@ def scale_of(values: Vector, part: Vector, floor: float | None = None, before: S
     if floor is None or not math.isfinite(floor) or lowest < floor:
         floor = 0.0 if lowest >= 0 else lowest - 0.01 * max(highest - lowest, 1e-12)
     excess = np.sort(finite - floor, axis=None)
-    high = float(excess[min(excess.size - 1, int(0.995 * excess.size))])
-    if inside.size and high > 0:
-        within = float(np.quantile(inside - floor, 0.995))
-        high = math.sqrt(high * within) if 0 < within < high else high
+    high = float(excess[min(excess.size - 1, int((1 - ENDS / 2) * excess.size))])
     if not high > 0:
         high = max(abs(floor), 1.0) * 1e-9
-    low = min(max(float(excess[int(0.002 * excess.size)]), high / SPAN), high)
+    low = min(max(float(excess[int(ENDS * excess.size)]), high / SPAN), high)
     if high / low < 1 + 1e-9:
         return Scale(floor + low - 0.5 * high, floor + high + 0.5 * high, False)
-    found = Scale(floor + low, floor + high, True, floor)
+    found = _graded(Scale(floor + low, floor + high, True, floor), finite, inside)
     return before if before is not None and close_to(before, found) else found
+
+
+def _graded(scale: Scale, *groups: Vector) -> Scale:
+    """The scale with the colours laid out by how often values occur; each group counts as much as the others."""
+    places = np.linspace(0, 1, KNOTS)
+    shares = []
+    for group in groups:
+        if group.size:
+            found = np.sort(scale.position(group), axis=None)
+            shares.append(np.searchsorted(found, places, side="right") / found.size)
+    below = np.mean(shares, axis=0)
+    below = (below - below[0]) / (below[-1] - below[0]) if below[-1] > below[0] else places
+    knots = zip(places.tolist(), ((places + below) / 2).tolist(), strict=True)
+    return Graded(scale.low, scale.high, True, scale.offset, tuple(knots))
 
 
 def model_levels(

@@ -28,6 +28,8 @@ FINEST = 161
 QUICK = 49
 #: parameter-times-example units that are computed before the first picture, and between two looks for newer requests
 FIRST, CHUNK = 2e8, 1.5e9
+#: losses beyond which float32 (it ends at 3e38) is not enough
+LARGE = 1e30
 #: part of the shown extent that is computed beyond each edge
 BEYOND = 0.12
 
@@ -169,7 +171,7 @@ def landscapes(view: View, ask: Ask) -> Iterator[LandscapePicture]:
         return
     extent = grown(ask.window or home, BEYOND)
     floor = function.lowest if function is not None and math.isfinite(function.lowest) else None
-    dtype = np.float64 if _is_fine(local, extent) else np.float32
+    dtype = np.float64 if _needs_double(local, extent) else np.float32
     for values in grids(view.objective, frame, extent, grid_sizes(view.objective, ask.quick), dtype):
         scale = scale_of(values, _inside(values, extent, function), floor, ask.scale)
         xs, ys = (np.linspace(*side, len(values)) for side in (extent[:2], extent[2:]))
@@ -188,12 +190,13 @@ def _inside(values: Vector, extent: Extent, function: Any) -> Vector:
     return part if part.size > 0.02 * values.size else values
 
 
-def _is_fine(local: LocalModel, extent: Extent) -> bool:
-    """Whether the loss varies so little over the map that float32 would show its rounding."""
+def _needs_double(local: LocalModel, extent: Extent) -> bool:
+    """Whether float32 would not do: the loss varies so little over the map that its rounding would be seen, or so much
+    that it (or the squares that it is made of) would overflow."""
     half = max(extent[1] - extent[0], extent[3] - extent[2]) / 2
     with np.errstate(all="ignore"):
         change = float(np.abs(local.model.gradient).max() * half + 0.5 * np.abs(local.model.hessian).max() * half**2)
-    return not change > 1e-4 * abs(local.value)
+    return not 1e-4 * abs(local.value) < change or not abs(local.value) + change < LARGE
 
 
 def grid_sizes(objective: Any, quick: bool = False) -> tuple[int, ...]:

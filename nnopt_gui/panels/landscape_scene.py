@@ -191,7 +191,7 @@ class LandscapeScene:
         if trust:
             entries.append(Entry("model within 10 %", "map_trust"))
         if lines and not (narrow or minima):
-            entries.insert(0, Entry("equal loss, log-spaced", "map_contour"))
+            entries.insert(0, Entry("equal loss", "map_contour"))
         if minima:
             entries.append(Entry("minimum", "map_trail", "star"))
         if self.plot.height() < TINY:

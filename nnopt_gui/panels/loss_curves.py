@@ -16,6 +16,7 @@ from nnopt_gui.panels.base import Choice, Panel
 from nnopt_gui.panels.loss_curves_data import (
     Envelope,
     epoch_text,
+    held_out,
     intervention_words,
     last_measured,
     last_step,
@@ -28,7 +29,7 @@ from nnopt_gui.panels.loss_curves_data import (
 from nnopt_gui.panels.loss_curves_marks import FaintCurve, PlateauBands, Reading, SeekArea
 from nnopt_gui.state.view import View
 from nnopt_gui.widgets import numbers
-from nnopt_gui.widgets.marks import CurveMarks, DraggablePoint, StepLine, StepMarks
+from nnopt_gui.widgets.marks import CurveMarks, DraggablePoint, Mark, StepLine, StepMarks
 from nnopt_gui.widgets.plot import LabPlot
 
 #: the curves: column of the log and role of the line
@@ -46,13 +47,11 @@ class LossPanel(Panel):
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
-        self.plot = LabPlot("step", "loss", parent=self.body)
+        self.plot = LabPlot("step", "loss", still=True, parent=self.body)
         self.plot.setAccessibleName("Loss over steps")
         layout = self.body.layout()
         assert layout is not None
         layout.addWidget(self.plot)
-        self.plateaus = self.plot.add(PlateauBands("plateau", "plateau"))
-        self.flats = self.plot.add(PlateauBands("flat", "flat"))
         batch = FaintCurve("training")
         self.plot.add(batch)
         self.curves = {
@@ -60,7 +59,11 @@ class LossPanel(Panel):
             "validation": self.plot.curve("validation"),
             "training": self.plot.curve("training"),
         }
+        lines = (self.curves["training"], self.curves["validation"])
+        self.plateaus = self.plot.add(PlateauBands("plateau", "plateau", lines))
+        self.flats = self.plot.add(PlateauBands("flat", "flat", lines))
         self.marks = self.plot.add(CurveMarks("validation"))
+        self.best = self.plot.add(Mark("square", "validation", size=9, label="best"))
         self.interventions = self.plot.add(StepMarks())
         self.step_line = self.plot.add(StepLine())
         self.point = self.plot.add(DraggablePoint(draggable=False))
@@ -78,9 +81,10 @@ class LossPanel(Panel):
         self._batches = False
         self._taken = 0
         self._said: tuple[Any, ...] = ()
-        #: what the curve of the measured loss is called, and whether there are examples to validate on
+        #: what the curves that are drawn depend on
+        self._drawn: tuple[Any, ...] = ()
+        #: what the curve of the measured loss is called
         self._name = "training"
-        self._held_out = True
         self._sought: int | None = None
         self._marked = 0
 
@@ -96,12 +100,12 @@ class LossPanel(Panel):
         fresh = self._view is None or self._view.run != view.run
         self._view = view
         function = isinstance(view.experiment.problem, FunctionProblem)
-        self._held_out = not function
         self._name = "loss" if function else "training"
         self.plot.set_running(view.playing)
         self._extend(view)
         self._draw_curves(view)
         self._draw_step(view)
+        self._draw_best(view)
         self._draw_bands(view)
         if fresh or len(view.history.interventions) != self._marked:
             self._draw_interventions(view)
@@ -117,6 +121,7 @@ class LossPanel(Panel):
         self._envelopes = {role: Envelope(log_steps=log[0]) for _, role in _CURVES}
         self._batches = False
         self._taken = 0
+        self._drawn = ()
         self._view = None
 
     def _extend(self, view: View) -> None:
@@ -135,7 +140,14 @@ class LossPanel(Panel):
         self._taken = int(steps[-1]) + 1
 
     def _draw_curves(self, view: View) -> None:
+        """Curves, range and legend; nothing where only the cursor has moved."""
         close = self.plot.user_view and self._zoom_window(view)
+        diverged = view.history.outcome.kind == "diverged"
+        marked, size = bool(view.history.interventions), self.plot.size().toTuple()
+        place = (view.run, view.length, self._taken, self._log, close, diverged, marked, view.plateaus, size)
+        if place == self._drawn:
+            return
+        self._drawn = place
         values = []
         for column, role in _CURVES:
             x, y = self._envelopes[role].points()
@@ -148,23 +160,22 @@ class LossPanel(Panel):
             self.curves[role].set_data(*self._drawable(x, y))
             if role == "validation":
                 self.marks.set(*self._placed(x, y))
-        diverged = view.history.outcome.kind == "diverged"
         span = loss_range(np.concatenate(values) if values else np.empty(0), self._log[1], diverged)
         low, high = padded(*span, log=self._log[1])
         last = last_step(view.length)
         x0, x1 = (0.0, math.log10(last) * 1.01) if self._log[0] else (0.0, last * 1.012)  # room for the last disc
         y0, y1 = (math.log10(low), math.log10(high)) if self._log[1] else (low, high)
-        self.plot.set_home(x0, x1, y0, y1, top_px=22.0 if view.history.interventions else 7.0)
+        self.plot.set_home(x0, x1, y0, y1, top_px=22.0 if marked else 7.0)
         entries = [(self._name, "training")]
         if self._batches:
             entries.append(("batch loss", "text3"))
         if len(self.marks.spots()):
             entries.append(("validation", "validation"))
         if view.plateaus and self.plot.height() > 200:
-            entries.append(("plateau", "plateau"))
+            entries.append(("plateau", "plateau") if any(one.escaped for one in view.plateaus) else ("flat", "flat"))
         if self.plot.height() > 220:
             entries.append(("this step", "this_step"))
-        small = self.plot.height() < (200 if view.history.interventions else 130)
+        small = self.plot.height() < (200 if marked else 130)
         self.plot.set_legend([] if small else entries)
 
     def _zoom_window(self, view: View) -> tuple[float, float] | None:
@@ -205,6 +216,16 @@ class LossPanel(Panel):
         self.step_line.set(x)
         self.point.set(x, y)
 
+    def _draw_best(self, view: View) -> None:
+        found = held_out(view.history, view.length - 1)
+        if found is None or found.best is None:
+            self.best.clear()
+            self.seek_area.magnets = ()
+            return
+        place = self._place(found.best.step, found.best.validation_loss)
+        self.best.set(*place)
+        self.seek_area.magnets = (place,)
+
     def _draw_bands(self, view: View) -> None:
         escaped, flat = [], []
         for plateau in view.plateaus:
@@ -212,7 +233,9 @@ class LossPanel(Panel):
             if plateau.escaped:
                 escaped.append((start, stop, f"plateau, {numbers.integer(plateau.stop - plateau.start)} steps"))
             else:
-                flat.append((start, stop, "flat: plateau or converged?"))
+                # the question is open at the end alone: what was flat before is not where the run stands
+                last = plateau is view.plateaus[-1]
+                flat.append((start, stop, "flat: plateau or converged?" if last else "flat"))
         for bands, found, kind in ((self.plateaus, escaped, True), (self.flats, flat, False)):
             bands.levels = tuple(
                 self._place(1.0, plateau.level)[1] for plateau in view.plateaus if plateau.escaped is kind
@@ -235,8 +258,7 @@ class LossPanel(Panel):
         if said == self._said:
             return
         self._said = said
-        held_out = last_measured(history.columns, "validation_loss", view.length - 1) if self._held_out else None
-        validation = f"Validation <b>{numbers.number(held_out[1], 4)}</b>." if held_out else ""
+        validation = held_out(history, view.length - 1)
         self.set_readout(sentence(view.plateaus, view.length - 1, loss, history.outcome, validation, brief))
 
     # --------------------------------------------------------------------------------------------------- the mouse
@@ -262,7 +284,8 @@ class LossPanel(Panel):
         if index is None:
             return
         step = int(columns["step"][index])
-        rows = [("step", numbers.integer(step)), ("epoch", epoch_text(view.history, step))]
+        # what counts most comes first: a low panel has no room for the rest
+        rows = [("step", numbers.integer(step))]
         dots = []
         for name, label, role in (
             ("training_loss", self._name, "training"),
@@ -272,8 +295,12 @@ class LossPanel(Panel):
             if measured is not None and step - measured[0] <= max(2 * view.experiment.measure.every, 1):
                 rows.append((label, numbers.number(measured[1], 4)))
                 dots.append((self._place(step, measured[1])[1], role))
+        found = held_out(view.history, step)
+        if found is not None and "validation" in dict(rows):
+            rows.append(("gap", numbers.number(found.gap, 3)))
         if self._batches:
             rows.append(("batch loss", numbers.number(float(columns["loss"][index]), 4)))
+        rows.append(("epoch", epoch_text(view.history, step)))
         rows.append(("rate", numbers.short(float(columns["learning_rate"][index]))))
         rows.append(
             (

@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nnopt.analysis.plateaus import Plateau
-from nnopt.runs.changes import SetSetting, describe
+from nnopt.optimizers.stopping import generalization_gap
+from nnopt.runs.changes import SetSetting
 from nnopt.runs.experiment import set_path
 from nnopt.runs.history import History
+from nnopt.runs.state import Best
 from nnopt_gui.widgets import numbers
+from nnopt_gui.widgets.words import change_words
 
 Array = npt.NDArray[np.float64]
 
@@ -192,6 +196,34 @@ def last_measured(columns: Any, name: str, step: float) -> tuple[int, float] | N
     return None
 
 
+@dataclass(frozen=True)
+class HeldOut:
+    """The newest measurement on held-out examples. best: the step with the lowest validation loss, once a later one
+    was worse; None while the newest one is the best."""
+
+    step: int
+    training: float
+    validation: float
+    best: Best | None = None
+
+    @property
+    def gap(self) -> float:
+        """The generalization gap."""
+        return float(generalization_gap(self.training, self.validation))
+
+
+def held_out(history: History, step: float) -> HeldOut | None:
+    """What was measured last at or before a step; None where nothing was, and where nothing is held out."""
+    columns = history.columns
+    measured = last_measured(columns, "validation_loss", step)
+    if measured is None:
+        return None
+    at = int(np.searchsorted(columns["step"], measured[0]))
+    best = history.best
+    passed = best if best is not None and best.step < measured[0] else None
+    return HeldOut(measured[0], float(columns["training_loss"][at]), measured[1], passed)
+
+
 def fall_after(plateaus: Sequence[Plateau], index: int, lowest_now: float) -> float:
     """How far the loss fell after an escaped plateau: to the level of the next one, or to where it is now."""
     following = plateaus[index + 1].level if index + 1 < len(plateaus) else lowest_now
@@ -199,12 +231,20 @@ def fall_after(plateaus: Sequence[Plateau], index: int, lowest_now: float) -> fl
 
 
 def sentence(
-    plateaus: Sequence[Plateau], head: int, loss_now: float, outcome: Any, validation: str = "", brief: bool = False
+    plateaus: Sequence[Plateau],
+    head: int,
+    loss_now: float,
+    outcome: Any,
+    validation: HeldOut | None = None,
+    brief: bool = False,
 ) -> str:
     """The readout: where plateaus end, what was gained, and how the run ended. head: the newest step; loss_now: its
-    loss; outcome: of the run; validation: words about it, for runs without a plateau; brief: for a narrow panel."""
+    loss; outcome: of the run; validation: what was measured last, for runs without a plateau; brief: for a narrow
+    panel."""
     if outcome.kind == "diverged":
         return f"Diverged at step <b>{numbers.integer(outcome.step)}</b>: {_why(outcome)}."
+    if outcome.kind == "stopped_early":
+        return _stopped_early(outcome, validation, brief)
     parts = []
     escaped = [index for index, plateau in enumerate(plateaus) if plateau.escaped]
     if escaped:
@@ -221,16 +261,45 @@ def sentence(
         again = "Flat again" if escaped else "Flat"
         since = "Now" if brief and escaped else f"{again} from {numbers.integer(flat.start)}:"
         parts.append(f'{since} <a href="{CURVATURE}">plateau or converged?</a>')
+        if validation is not None and not escaped:
+            parts.append(_gap(validation, brief=True))
+    elif validation is not None and (escaped or (validation.best is not None and not brief)):
+        # the steps without a plateau are no news beside a validation loss that rises
+        parts.append(_gap(validation, brief or bool(escaped)))
+    elif validation is not None:
+        parts.append(f"No plateau in {numbers.integer(head)} steps. {_gap(validation, brief)}")
     elif not escaped:
         parts.append(
             f"Loss <b>{numbers.number(loss_now, 4)}</b> after {numbers.integer(head)} steps, no plateau so far."
         )
-        parts.append(validation)
-    return " ".join(part for part in parts if part)
+    return " ".join(parts)
+
+
+def _stopped_early(outcome: Any, validation: HeldOut | None, brief: bool) -> str:
+    said = f"Stopped early at step <b>{numbers.integer(outcome.step)}</b>"
+    if validation is None or validation.best is None:
+        return f"{said}: {_why(outcome)}."
+    gap = "" if brief else f" Gap now <b>{numbers.number(validation.gap, 3)}</b>."
+    return f"{said}, validation was best at {_best_link(validation.best)}.{gap}"
+
+
+def _gap(found: HeldOut, brief: bool) -> str:
+    """The generalization gap, and where validation was best."""
+    training, validation = numbers.number(found.training, 4), numbers.number(found.validation, 4)
+    less = "," if brief else f" {numbers.MINUS} training <b>{training}</b> ="
+    best = "" if found.best is None else f", best at {_best_link(found.best, brief)}"
+    return f"Validation <b>{validation}</b>{less} gap <b>{numbers.number(found.gap, 3)}</b>{best}."
+
+
+def _best_link(best: Best, brief: bool = False) -> str:
+    step = numbers.integer(best.step)
+    if brief:
+        return f'<a href="step:{best.step}">{step}</a>'
+    return f'<a href="step:{best.step}">step {step}</a>, <b>{numbers.number(best.validation_loss, 4)}</b>'
 
 
 def _why(outcome: Any) -> str:
-    return str(outcome.reason.partition(": ")[2] or outcome.reason).rstrip(".")
+    return numbers.typeset(outcome.reason.partition(": ")[2] or outcome.reason).rstrip(".")
 
 
 def intervention_words(history: History) -> list[tuple[int, str]]:
@@ -241,10 +310,8 @@ def intervention_words(history: History) -> list[tuple[int, str]]:
         step, change = intervention.step, intervention.change
         if step not in before:
             before[step] = history.experiment_at(max(step - 1, 0))
-        words = describe(change, before[step])
-        if step == 0 and "→" in words:
-            # what it was before is not part of the run
-            words = words.split("→")[0].rsplit(" ", 2)[0] + words.split("→")[1]
+        # at the first step what a setting was before is not part of the run
+        words = change_words(change, before[step], since=step > 0)
         if isinstance(change, SetSetting):
             before[step] = set_path(before[step], change.path, change.value)
         found.setdefault(step, []).append(words)

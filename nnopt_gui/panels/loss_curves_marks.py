@@ -3,11 +3,13 @@ mouse."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterable, Sequence
 from typing import Any
 
+import numpy as np
 from PySide6.QtCore import QLineF, QPointF, QRectF, Qt, Signal
-from PySide6.QtGui import QFontMetricsF, QPainter, QPainterPath, QPen
+from PySide6.QtGui import QPainter, QPainterPath, QPen
 from PySide6.QtWidgets import QWidget
 
 from nnopt_gui.widgets import theme
@@ -17,14 +19,18 @@ from nnopt_gui.widgets.plot import Curve
 
 _ROW = 17.0
 _PAD = 8.0
+#: pixels from a mark within which a click means it
+REACH = 8.0
 
 
 class PlateauBands(Bands):
-    """Tinted stretches whose words stay inside them: at the lower edge, or above the curve where that is low itself."""
+    """Tinted stretches whose words stay inside them and off the curves: at the lower edge, else above or below the
+    curve, else at the upper edge; where no place is free there are none. curves: what may not be written over."""
 
-    def __init__(self, role: str, short: str) -> None:
+    def __init__(self, role: str, short: str, curves: Iterable[Curve] = ()) -> None:
         super().__init__(role)
         self._short = short
+        self._curves = tuple(curves)
         #: the curve's height in each stretch, data coordinates
         self.levels: tuple[float, ...] = ()
 
@@ -35,15 +41,32 @@ class PlateauBands(Bands):
             right = min(self.pixel(x1, 0).x(), self.area.right())
             for text in (words, self._short):
                 wide, high = label_size(text, bold=False)
-                if wide + 8 <= right - left:
-                    curve = self.pixel(x0, level).y()
-                    bottom = self.area.bottom() - 3
-                    if bottom - high - 8 < curve < bottom + 40:
-                        bottom = curve - 9
-                    place = QRectF(left + 4, bottom - high, wide, high)
+                place = self._free(left + 4, wide, high, self.pixel(x0, level).y())
+                if wide + 8 <= right - left and place is not None:
                     result.append(Label(text, place, "text2", "", bold=False, fixed=True, priority=4))
                     break
         return result
+
+    def _free(self, left: float, wide: float, high: float, curve: float) -> QRectF | None:
+        """A place from `left` on (pixels) that no curve runs through. curve: the height of the flat one."""
+        highest, lowest = self.area.top() + 3, self.area.bottom() - 3 - high
+        taken = [self._heights(one, left - 3, left + wide + 3) for one in self._curves if one.isVisible()]
+        for top in (lowest, curve - 9 - high, curve + 9, highest):
+            if highest <= top <= lowest and all(top > low + 4 or top + high < up - 4 for up, low in taken):
+                return QRectF(left, top, wide, high)
+        return None
+
+    def _heights(self, curve: Curve, left: float, right: float) -> tuple[float, float]:
+        """(upper, lower) end of a curve between two places, pixels; below everything where it is not there."""
+        x, y = curve.getData()
+        if x is None or not len(x):
+            return math.inf, math.inf
+        px, py = self.pixels(x, y)
+        first, last = np.searchsorted(px, (left, right))
+        ends = np.interp((left, right), px, py) if px[0] <= right and px[-1] >= left else np.empty(0)
+        seen = np.concatenate([py[first:last], ends])
+        seen = seen[np.isfinite(seen)]
+        return (float(seen.min()), float(seen.max())) if seen.size else (math.inf, math.inf)
 
 
 class FaintCurve(Curve):
@@ -55,13 +78,14 @@ class FaintCurve(Curve):
 
 class SeekArea(Overlay):
     """Takes clicks and drags of the left button over the plot: `sought(x)` in data coordinates. The wheel and the other
-    buttons belong to the plot below."""
+    buttons belong to the plot below. magnets: places (x, y) of marks; a click on one means its x exactly."""
 
     sought = Signal(float)
     double_clicked = Signal()
 
     def __init__(self) -> None:
         super().__init__(z=200)
+        self.magnets: tuple[tuple[float, float], ...] = ()
 
     def shape(self) -> QPainterPath:
         path = QPainterPath()
@@ -79,7 +103,13 @@ class SeekArea(Overlay):
         if event.double():
             self.double_clicked.emit()
         else:
-            self.sought.emit(self.data(event.pos())[0])
+            self.sought.emit(self._meant(event.pos()))
+
+    def _meant(self, at: QPointF) -> float:
+        for x, y in self.magnets:
+            if QLineF(self.pixel(x, y), at).length() <= REACH:
+                return x
+        return self.data(at)[0]
 
     def mouseDragEvent(self, event: Any) -> None:
         if event.button() != Qt.MouseButton.LeftButton or event.modifiers() & Qt.KeyboardModifier.ShiftModifier:
@@ -90,8 +120,8 @@ class SeekArea(Overlay):
 
 
 class Reading(Overlay):
-    """A thin line at one step and a plate beside it: rows of (name, value). Where the curves are there stand small
-    dots: (y, role)."""
+    """A thin line at one step and a plate beside it: rows of (name, value), the first of them in a low plot. Where the
+    curves are there stand small dots: (y, role)."""
 
     def __init__(self) -> None:
         super().__init__(z=950)
@@ -101,28 +131,41 @@ class Reading(Overlay):
 
     def set(self, x: float, rows: Sequence[tuple[str, str]], dots: Sequence[tuple[float, str]] = ()) -> None:
         """What is read at x (data coordinates)."""
+        before = self._places()
         self.x, self.rows, self.dots = x, tuple(rows), tuple(dots)
-        self.update()
+        self.update_at(*before, *self._places())
 
     def clear(self) -> None:
         """The mouse has left."""
         if self.x is not None:
-            self.x = None
-            self.update()
+            before, self.x = self._places(), None
+            self.update_at(*before)
+
+    def _places(self) -> list[QRectF]:
+        """Where line, dots and plate are painted."""
+        if self.x is None:
+            return []
+        line = QRectF(round(self.pixel(self.x, 0).x()) - 7, self.area.top(), 15, self.area.height())
+        return [line, self.frame().adjusted(-2, -2, 2, 2)]
 
     @property
     def text(self) -> str:
         """What the plate says, in one line."""
         return ", ".join(f"{name} {value}" for name, value in self.rows) if self.x is not None else ""
 
+    @property
+    def shown(self) -> tuple[tuple[str, str], ...]:
+        """The rows for which there is room."""
+        return self.rows[: max(1, int((self.area.height() - 2 * _PAD) // _ROW))]
+
     def frame(self) -> QRectF:
         """Where the plate is, in view-box pixels: beside the line, on the side with more room."""
         if self.x is None:
             return QRectF()
-        metrics, bold = QFontMetricsF(theme.font(12)), QFontMetricsF(theme.font(12, theme.BOLD))
+        metrics, bold = theme.metrics(12), theme.metrics(12, theme.BOLD)
         names = max((metrics.horizontalAdvance(name) for name, _ in self.rows), default=0.0)
         values = max((bold.horizontalAdvance(value) for _, value in self.rows), default=0.0)
-        wide, high = names + values + 14 + 2 * _PAD, _ROW * len(self.rows) + 2 * _PAD - 4
+        wide, high = names + values + 14 + 2 * _PAD, _ROW * len(self.shown) + 2 * _PAD - 4
         area = self.area
         x = self.pixel(self.x, 0).x()
         left = x + 10 if x + 10 + wide < area.right() else x - 10 - wide
@@ -146,12 +189,12 @@ class Reading(Overlay):
         painter.setBrush(theme.color("card", 0.96))
         painter.drawRoundedRect(frame.adjusted(0.5, 0.5, -0.5, -0.5), 5, 5)
         y = frame.top() + _PAD + 10
-        for name, value in self.rows:
+        for name, value in self.shown:
             painter.setFont(theme.font(12))
             painter.setPen(theme.color("text2"))
             painter.drawText(QPointF(frame.left() + _PAD, y), name)
             painter.setFont(theme.font(12, theme.BOLD))
             painter.setPen(theme.color("text"))
-            wide = QFontMetricsF(painter.font()).horizontalAdvance(value)
+            wide = theme.metrics(12, theme.BOLD).horizontalAdvance(value)
             painter.drawText(QPointF(frame.right() - _PAD - wide, y), value)
             y += _ROW

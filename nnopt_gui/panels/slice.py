@@ -11,7 +11,6 @@ import time
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QInputDialog
 
 from nnopt.runs.experiment import Experiment
@@ -24,6 +23,7 @@ from nnopt_gui.panels.slice_scene import SliceScene
 from nnopt_gui.panels.slice_words import sentence
 from nnopt_gui.state.view import View
 from nnopt_gui.widgets.plot import LabPlot
+from nnopt_gui.widgets.rest import Rest
 
 #: objectives so small that the whole slice is computed while drawing
 INSTANT = 64
@@ -61,12 +61,8 @@ class SlicePanel(Panel):
         self._options: tuple[Any, ...] = ()
         self._rate = math.nan
         self._held: float | None = None
-        self._rest = QTimer(self)
-        self._rest.setSingleShot(True)
-        self._rest.setInterval(REST)
-        self._rest.timeout.connect(self._rested)
-        self.plot.view.sigRangeChangedManually.connect(lambda *_: self._rest.start())
-        self.plot.view_reset.connect(self._rest.start)
+        self._rest = Rest(self, REST, self._rested)
+        self._rest.after(self.plot.view.sigRangeChangedManually, self.plot.view_reset)
 
     @classmethod
     def supports(cls, experiment: Experiment) -> bool:

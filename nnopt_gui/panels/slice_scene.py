@@ -199,8 +199,10 @@ class SliceScene:
 
     def _ticks(self, low: float, high: float, length: float) -> tuple[float, list[float]]:
         """Ticks of the loss end where the lanes of the steps begin."""
-        step, values = Axis.tick_positions(self.plot.left_axis, low, high, length)
-        return step, [value for value in values if value >= self._low]
+        floor = max(low, self._low)
+        if not low < floor < high:
+            return Axis.tick_positions(self.plot.left_axis, low, high, length)
+        return Axis.tick_positions(self.plot.left_axis, floor, high, length * (high - floor) / (high - low))
 
     def name_axes(self, x_label: str) -> None:
         """The axes in words."""

@@ -76,6 +76,8 @@ class StepBars(QWidget):
         self._steps: tuple[Array, Array, Array, Array] | None = None
         self._newton_name = "Newton"
         self._which = ""
+        #: the steps as bars, and how many of these were asked for at most
+        self._grouped: tuple[int, Bars] | None = None
         self._faded = False
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
         self.setAccessibleName("Step length in each direction")
@@ -93,11 +95,12 @@ class StepBars(QWidget):
         """As for `bars`; newton_name: what the Newton step is called in the legend; which: the directions, in words, if
         they are not all there are."""
         self._which = which
+        self._grouped = None
         self._steps = (curvatures, gradient, gradient_step, newton_step)
         self._newton_name = newton_name
         negative = int(np.count_nonzero(below_zero(curvatures)))
         self.setAccessibleDescription(
-            f"{len(curvatures)} directions, {negative} of negative curvature, "
+            f"{numbers.integer(len(curvatures))} directions, {numbers.integer(negative)} of negative curvature, "
             f"from {numbers.short(curvatures[0])} to {numbers.short(curvatures[-1])}"
         )
         self.update()
@@ -118,7 +121,10 @@ class StepBars(QWidget):
         """The bars as they are drawn at the present width."""
         if self._steps is None:
             return None
-        return bars(*self._steps, most=max(4, int(self._plot_rect().width() / 6)))
+        most = max(4, int(self._plot_rect().width() / 6))
+        if self._grouped is None or self._grouped[0] != most:
+            self._grouped = most, bars(*self._steps, most=most)
+        return self._grouped[1]
 
     def minimumSizeHint(self) -> QSize:
         return QSize(220, 90)
@@ -149,24 +155,28 @@ class StepBars(QWidget):
                 painter, QRectF(area.right() - slot * shown.negative, area.top(), slot * shown.negative, area.height())
             )
         width = min(22.0 if len(shown.curvature) < 8 else 9.0, max(1.0, slot * 0.36))
-        for index in range(len(shown.curvature)):
-            middle = area.left() + (index + 0.5) * slot
-            for length, role, left in (
-                (shown.gradient[index], "gradient", middle - width),
-                (shown.newton[index], "newton", middle),
-            ):
-                height = _height(float(length), top, bottom) * area.height()
-                if height <= 0:
-                    continue
-                box = QRectF(left, area.bottom() - height, width, height)
-                if role == "gradient" or width < 3:
-                    painter.fillRect(box, theme.color(role))
-                else:
-                    painter.setPen(QPen(theme.color(role), 1.3))
-                    painter.setBrush(theme.color("card"))
-                    painter.drawRect(box.adjusted(0.65, 0.65, -0.65, 0))
-                    if shown.uphill[index]:
-                        _wrong_way(painter, box)
+        lefts = area.left() + (np.arange(len(shown.curvature)) + 0.5) * slot
+
+        def boxes(lengths: Array, lefts: Array) -> dict[int, QRectF]:
+            heights = [_height(length, top, bottom) * area.height() for length in lengths.tolist()]
+            places = enumerate(zip(lefts.tolist(), heights, strict=True))
+            return {i: QRectF(left, area.bottom() - high, width, high) for i, (left, high) in places if high > 0}
+
+        gradient, newton = boxes(shown.gradient, lefts - width), boxes(shown.newton, lefts)
+        # all of a kind at once: there may be hundreds
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(theme.color("gradient"))
+        painter.drawRects(list(gradient.values()))
+        if width < 3:
+            painter.setBrush(theme.color("newton"))
+            painter.drawRects(list(newton.values()))
+        else:
+            painter.setPen(QPen(theme.color("newton"), 1.3))
+            painter.setBrush(theme.color("card"))
+            painter.drawRects([box.adjusted(0.65, 0.65, -0.65, 0) for box in newton.values()])
+            for index in np.flatnonzero(shown.uphill).tolist():
+                if index in newton:
+                    _wrong_way(painter, newton[index])
         painter.setPen(QPen(theme.color("axis"), 1))
         painter.drawLine(area.bottomLeft(), area.bottomRight())
         self._curvatures(painter, area, slot, shown)

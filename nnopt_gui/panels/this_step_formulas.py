@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from nnopt.analysis.explain import Explanation
+from nnopt.analysis.explanation import Explanation
 from nnopt_gui.widgets import numbers
 
 
@@ -212,11 +212,16 @@ def _damping(facts: Explanation) -> str:
 def _second_order(
     facts: Explanation, name: str, when: str, matrix: str, number: str = "", searched: str = ""
 ) -> Formula:
-    """A step -matrix gradient; number: what is said beside its length; searched: the detail that shortened it."""
+    """A step -matrix gradient; number: what is said beside its length; searched: the detail that shortened it.
+
+    Where the gradient does not lead along the most negative curvature, a part along its direction v is added."""
     t = facts.step
     factor = "" if facts.learning_rate == 1.0 else r"\alpha\,"
-    factor += r"a\," if searched and facts.detail.get(searched, 1.0) != 1.0 else ""
+    escape = facts.detail.get("escape", 0.0)
+    shortened = escape != facts.learning_rate if escape else facts.detail.get(searched, 1.0) != 1.0
+    factor += (r"a^2" if escape else r"a\,") if shortened else ""
     left = rf"\theta_{{{t + 1}}}=\theta_{{{t}}}-\textcolor{{newton}}{{{factor}{matrix}\nabla L}}"
+    left += rf"+\textcolor{{newton}}{{{tex(escape, 3)}\,v_{{\min}}}}" if escape else ""
     brief = rf"\textcolor{{newton}}{{|\Delta\theta|}}={_taken(facts)}"
     right = rf"{number},\ {brief}" if number else brief
     uphill = ": goes uphill" if facts.uphill else ""

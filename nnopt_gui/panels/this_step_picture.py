@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from nnopt.analysis.explain import Explanation, explain
+from nnopt.analysis.explanation import Explanation, explain
 from nnopt.analysis.taylor import FLAT
 from nnopt.runs.history import History
 from nnopt_gui.panels.this_step_formulas import Formula, formulas
@@ -147,5 +147,6 @@ def spectrum_words(facts: Explanation) -> str:
     if spectrum is None:
         return "Curvature is not known for this objective."
     if not spectrum.complete:
-        return f"The {len(spectrum.values)} extreme ones of {len(facts.gradient)} directions"
+        shown, all_of_them = numbers.integer(len(spectrum.values)), numbers.integer(len(facts.gradient))
+        return f"The {shown} extreme ones of {all_of_them} directions"
     return ""

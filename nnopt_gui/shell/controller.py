@@ -6,6 +6,7 @@ seeking), `editing` (changes and undo), `stage` (the panels).
 
 from __future__ import annotations
 
+import math
 from time import perf_counter
 from typing import Any
 
@@ -61,9 +62,10 @@ class Controller(QObject):
         self._after_painting.timeout.connect(self._painted)
         self._soon = QTimer(self)  # a frame out of turn, for what the user moves
         self._soon.setSingleShot(True)
-        self._soon.setInterval(0)
+        self._soon.setTimerType(Qt.TimerType.PreciseTimer)
         self._soon.timeout.connect(self._on_timer)
         self._last_frame = self._frame_began = perf_counter()
+        self._last_drawn = 0.0
         self.model.cursor_changed.connect(self._hurry)
         self.model.run_changed.connect(self.stage.run_replaced)
 
@@ -109,10 +111,14 @@ class Controller(QObject):
             ("seed", f"{experiment.seed}"),
             ("step", f"{model.cursor:,} of {model.limit:,}"),
             ("loss", f"{row['loss']:.6g}"),
-            ("validation", f"{row['validation_loss']:.6g}"),
             ("|g|", f"{row['gradient_norm']:.3g}"),
             ("outcome", model.run.outcome.reason or model.run.outcome.kind),
         ]
+        if not math.isnan(row["validation_loss"]):
+            lines.insert(4, ("validation", f"{row['validation_loss']:.6g}"))
+        best = model.run.history.best
+        if best is not None:
+            lines.append(("best", f"validation {best.validation_loss:.6g} at step {best.step:,}"))
         return "\n".join(f"{name:<12}{value}" for name, value in lines)
 
     # ------------------------------------------------------------------------------------------------------- intents
@@ -139,9 +145,10 @@ class Controller(QObject):
     # --------------------------------------------------------------------------------------------------- every frame
 
     def _hurry(self) -> None:
-        """The user moved the cursor or the point: do not wait for the next tick, unless one was just now."""
-        if self._timer.isActive() and not self.model.playing and perf_counter() - self._last_frame > FRAME_MS / 2000:
-            self._soon.start()
+        """The user moved the cursor or the point: draw at once, or half a frame after what was drawn just now."""
+        if self._timer.isActive() and not self.model.playing and not self._soon.isActive():
+            since = (perf_counter() - self._last_drawn) * 1e3
+            self._soon.start(max(0, math.ceil(FRAME_MS / 2 - since)))
 
     def _on_timer(self) -> None:
         now = perf_counter()
@@ -159,6 +166,8 @@ class Controller(QObject):
             self.plateaus.frame()
             self.rise.frame()
             drawn = self.stage.frame(seconds, self._drawing_share())
+            if drawn:
+                self._last_drawn = self._frame_began
             self.framed.emit(drawn)
         finally:
             if drawn or (self.model.playing and self._timer.isActive()):  # the timeline moves in any case

@@ -59,7 +59,8 @@ class DockArea(QMainWindow):
             panel.set_number(number)
             dock = CardDock(panel, panel.id, self)
             panel.maximize_requested.connect(lambda dock=dock: self.toggle_maximized(dock))
-            panel.add_action("Float", lambda dock=dock: self.toggle_floating(dock))
+            float_action = panel.add_action("Float", lambda dock=dock: self.toggle_floating(dock))
+            dock.topLevelChanged.connect(lambda out, act=float_action: act.setText("Put back" if out else "Float"))
             panel.add_action("Close", dock.close)
             dock.installEventFilter(self)
             self.panels.append(panel)
@@ -212,6 +213,11 @@ class DockArea(QMainWindow):
         self.docks[number - 1].show()
         self.changed.emit()
 
+    @property
+    def settings_open(self) -> bool:
+        """Whether the settings are shown or would be, were a panel not maximized."""
+        return "settings" not in self._closed
+
     def toggle_settings(self) -> None:
         """Show or hide the settings."""
         if self.settings is not None:
@@ -281,8 +287,10 @@ class DockArea(QMainWindow):
                 dock.setFloating(False)
 
     def toggle_maximized(self, dock: CardDock) -> None:
-        """Maximize, or bring all back."""
-        if self.maximized is not None:
+        """Maximize, or bring all back; a panel that floats fills the screen."""
+        if dock.isFloating():
+            dock.toggle_full()
+        elif self.maximized is not None:
             self.restore()
         else:
             self.maximize(dock)

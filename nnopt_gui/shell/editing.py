@@ -21,14 +21,15 @@ from nnopt.runs.changes import (
     MoveTo,
     RemoveExample,
     SetSetting,
-    describe,
 )
 from nnopt.runs.experiment import Experiment, Recording, set_path
 from nnopt_gui.engine.messages import Edit, Edited, Extend, Load, Notice, Numbered, Start, Started
 from nnopt_gui.engine.trainer import Trainer
+from nnopt_gui.shell.fitting import fitting
 from nnopt_gui.shell.transport import Transport
 from nnopt_gui.state.model import AppModel
 from nnopt_gui.state.undo import Place, Undo
+from nnopt_gui.widgets.words import change_words
 
 _OF_EXAMPLES = (AddExample, MoveExample, RemoveExample)
 
@@ -106,6 +107,9 @@ class Editing:
             except NnoptError as error:
                 self._complain(error, path)
                 return
+            changed, said = fitting(experiment, changed)
+            for sentence in said:
+                self._model.say("info", sentence)
             name = path.rsplit(".", 1)[-1].replace("_", " ")
             self.start(self._with_budget(changed), f"change of {name}")
 
@@ -244,7 +248,7 @@ class Editing:
         replaying = self._transport.replaying
         self._transport.forget_replay()
         before = event.before.run.history.experiment_at(event.at)
-        self.undo_list.push(describe(event.change, before), self._place(number, run), key)
+        self.undo_list.push(change_words(event.change, before), self._place(number, run), key)
         if replaying:
             self._transport.play()
         self._send_next()

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QFileDialog, QWidget
 
-from nnopt.runs.history import History
+from nnopt.errors import NnoptError
+from nnopt.runs.export import save_history
+from nnopt_gui.widgets.numbers import integer
 
 if TYPE_CHECKING:
     from nnopt_gui.panels.base import Panel
@@ -19,22 +20,6 @@ if TYPE_CHECKING:
 def picture_of(widget: QWidget) -> QImage:
     """What the widget shows now."""
     return widget.grab().toImage()
-
-
-def write_csv(history: History, path: str | Path) -> int:
-    """Every stored row of the log, one column per quantity; NaN (not measured) stays empty. Returns the number of rows.
-
-    Raises: OSError.
-    """
-    columns = history.columns
-    names = list(columns)
-    with Path(path).open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(names)
-        rows = zip(*(columns[name].tolist() for name in names), strict=True)
-        for row in rows:
-            writer.writerow(["" if value != value else repr(value) for value in row])
-    return len(columns["step"])
 
 
 class Exporter:
@@ -68,16 +53,17 @@ class Exporter:
             self.csv(path)
 
     def csv(self, path: str) -> bool:
-        """Write the log."""
+        """Write the log: every stored row, one column per quantity."""
         model = self._window.controller.model
-        if model.history is None:
+        history = model.history
+        if history is None:
             return False
         try:
-            rows = write_csv(model.history, path)
-        except OSError as error:
+            save_history(history, path)
+        except NnoptError as error:
             model.say("error", f"The run could not be written: {error}")
             return False
-        model.say("info", f"{rows} rows are saved in {path}")
+        model.say("info", f"{integer(len(history.columns['step']))} rows are saved in {path}")
         return True
 
     def _ask(self, title: str, name: str, kinds: str, ending: str) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 from PySide6.QtCore import QSize, Qt, Signal
-from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent
+from PySide6.QtGui import QActionGroup, QCloseEvent, QDragEnterEvent, QDropEvent, QKeyEvent
 from PySide6.QtWidgets import QApplication, QMainWindow, QVBoxLayout, QWidget
 
 from nnopt_gui.shell import actions as table
@@ -16,6 +16,7 @@ from nnopt_gui.shell.docks import DockArea
 from nnopt_gui.shell.examples import EXAMPLES
 from nnopt_gui.shell.export import Exporter
 from nnopt_gui.shell.notices import NoticeBar
+from nnopt_gui.shell.plugin_loading import PluginLoader
 from nnopt_gui.shell.session import Session
 from nnopt_gui.shell.settings_card import SettingsCard
 from nnopt_gui.shell.shortcuts_sheet import ShortcutsSheet
@@ -24,6 +25,7 @@ from nnopt_gui.shell.toolbar import Toolbar
 from nnopt_gui.state.settings import Preferences
 from nnopt_gui.widgets import theme
 from nnopt_gui.widgets.timeline import Timeline
+from nnopt_gui.widgets.words import unfit_losses
 
 if TYPE_CHECKING:
     from nnopt_gui.panels.base import Panel
@@ -52,8 +54,12 @@ class MainWindow(QMainWindow):
         self.setMinimumSize(*SMALLEST)
         self.session = Session(self)
         self.exporter = Exporter(self)
+        self.plugins = PluginLoader(self)
         self.specs = table.TABLE
         self.actions_by_id = table.build(self, self.specs)
+        themes = QActionGroup(self)  # the one that holds stays marked when it is chosen again
+        for name in ("light", "dark", "system"):
+            themes.addAction(self.actions_by_id[name])
         self.menu = table.MainMenu(self)
         self.menu.add(self.specs, self.actions_by_id)
         self.toolbar = Toolbar(self.actions_by_id, self.menu, self)
@@ -152,8 +158,12 @@ class MainWindow(QMainWindow):
         if self._shown_run != self.controller.model.number:
             self._shown_run = self.controller.model.number
             self.notices.clear()
+            self.plugins.report()
         self._shown_experiment = None
         self.session.run_changed()
+        run = self.controller.model.run
+        if run is not None:
+            self.settings_card.refuse("problem.loss", unfit_losses(run.problem.dataset))
         self._show_settings()
 
     def _on_frame(self) -> None:
@@ -192,11 +202,11 @@ class MainWindow(QMainWindow):
         """A setting was entered. Data that must be found or made first are asked for, or begin with what is there."""
         if path == "problem.data":
             value = self.session.complete(value)
-        if value is None:
-            self._shown_experiment = None
-            self._show_settings()  # what holds is shown again
-        else:
-            self.controller.editing.set(path, value)
+            if value is None:
+                self._shown_experiment = None
+                self._show_settings()  # what holds is shown again
+                return
+        self.controller.editing.set(path, value)
 
     def _show_theme(self, mode: str) -> None:
         for name in ("light", "dark", "system"):
@@ -212,6 +222,7 @@ class MainWindow(QMainWindow):
             action = self.actions_by_id[f"panel{number}"]
             action.setChecked(self.docks.is_open(number))
             action.setEnabled(self.docks.supported(number))
+        self.actions_by_id["settings"].setChecked(self.docks.settings_open)
         self.actions_by_id["restore"].setEnabled(self.docks.maximized is not None)
 
     def _follow_link(self, href: str) -> None:

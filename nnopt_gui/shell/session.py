@@ -25,6 +25,7 @@ from nnopt.runs.experiment import (
     save_recording,
 )
 from nnopt.runs.problem import build
+from nnopt_gui.shell.plugin_loading import ENDING
 
 if TYPE_CHECKING:
     from nnopt.objectives.datasets import Dataset
@@ -66,6 +67,8 @@ def read(path: str | Path, seed: int | None = None) -> Opened:
     file = Path(path)
     if not file.is_file():
         raise SpecError(f"{file}: there is no such file")
+    if file.suffix.lower() == ENDING:
+        raise SpecError(f"{file}: a Python file is no experiment; as a plug-in it is loaded with --plugin {file}")
     if file.suffix.lower() in DATA_ENDINGS:
         recording = Recording(csv_experiment(file))
     elif _is_session(file):
@@ -131,11 +134,17 @@ class Session:
     # -------------------------------------------------------------------------------------------------------- opening
 
     def open(self, path: str | Path) -> bool:
-        """Open a file in place of what is shown (undo brings that back); False if it could not be read."""
+        """Open a file in place of what is shown (undo brings that back); False if it could not be read. A Python file
+        is a plug-in: whether to load it is asked."""
+        if Path(path).suffix.lower() == ENDING:
+            self._window.plugins.offer(path)
+            return False
         try:
             opened = read(path)
         except NnoptError as error:
-            self._window.controller.model.say("error", str(error))
+            # what the command line calls `--plugin FILE` is in the menu here
+            said = str(error).replace("--plugin FILE", "File, Load plug-in… (or start with --plugin FILE)")
+            self._window.controller.model.say("error", said)
             return False
         self.show(opened)
         self._window.preferences.add_recent(str(Path(path).absolute()))

@@ -34,7 +34,9 @@ class SettingsCard(Card):
         self.form: SettingsForm | None = None
         self.options: dict[str, Row] = {}
         self._held: dict[str, Callable[[], Any]] = {}
+        self._offered: dict[str, Callable[[], tuple[tuple[str, str], ...]]] = {}
         self._shown: dict[str, Any] = {}
+        self._refused: dict[str, Mapping[str, str]] = {}
         self._page = QWidget()
         self._column = QVBoxLayout(self._page)
         self._column.setContentsMargins(0, 0, 4, 0)
@@ -74,8 +76,9 @@ class SettingsCard(Card):
             for choice in panel.choices:
                 label = choice.label if choice.label and choice.label != "Show" else panel.title
                 # what holds while nothing was chosen is the panel's to say
-                held = partial(panel.choice, choice.name)
-                self._add(Field(f"{panel.id}.{choice.name}", label, "choice", options=choice.options), held)
+                path, held = f"{panel.id}.{choice.name}", partial(panel.choice, choice.name)
+                self._offered[path] = partial(panel.offered, choice.name)
+                self._add(Field(path, label, "choice", options=choice.options), held)
             for option in panel.options:
                 held = partial(bool, option.on)
                 self._add(Field(f"{panel.id}.{option.name}", option.words, "bool"), held)
@@ -96,9 +99,22 @@ class SettingsCard(Card):
 
             self.form = SettingsForm(experiment, self._page)
             self.form.edited.connect(self.edited)
+            for path, reasons in self._refused.items():
+                self.form.refuse(path, reasons)
             self._column.insertWidget(0, self.form)
         else:
             self.form.set_value(experiment)
+
+    def refuse(self, path: str, reasons: Mapping[str, str]) -> None:
+        """Some values of the choice at a path do not fit what is there, for these reasons."""
+        self._refused[path] = reasons
+        if self.form is not None:
+            self.form.refuse(path, reasons)
+
+    def refresh(self) -> None:
+        """Offer what can be chosen now: a plug-in may have brought more."""
+        if self.form is not None:
+            self.form.refresh()
 
     def reject(self, path: str, text: str) -> None:
         """Mark the field of a setting whose new value cannot be used."""
@@ -108,9 +124,14 @@ class SettingsCard(Card):
     def show_choices(self, choices: Mapping[str, Any]) -> None:
         """Show what is chosen in the view, without emitting; called once per frame."""
         for name, row in self.options.items():
-            value = choices[name] if name in choices else self._held[name]()
+            if name in self._offered:
+                # what there is to choose depends on the experiment, and there may be nothing
+                options, value = self._offered[name](), choices.get(name)
+                value = value if value in dict(options) else self._held[name]()
+                row.editor.set_options(options)  # type: ignore[attr-defined]
+                row.setVisible(len(options) > 1)
+            else:
+                value = choices[name] if name in choices else self._held[name]()
             if self._shown.get(name) != value:
                 self._shown[name] = value
                 row.set_value(value)
-                # a panel may have nothing to choose in this experiment
-                row.setVisible(row.field.kind == "bool" or bool(value))

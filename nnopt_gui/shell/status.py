@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from nnopt.optimizers.batches import Full
 from nnopt.runs.history import History
-from nnopt_gui.panels.loss_curves_data import intervention_words
+from nnopt_gui.engine.trainer import ENDED
+from nnopt_gui.panels.loss_curves_data import held_out, intervention_words
 from nnopt_gui.state.model import AppModel
 from nnopt_gui.widgets import numbers
 from nnopt_gui.widgets.timeline import Timeline
@@ -35,6 +36,7 @@ class Status:
             model.plateaus,
             self._interventions(history),
             self.entries(history),
+            self._best(history),
         )
 
     def entries(self, history: History) -> dict[str, str]:
@@ -55,9 +57,18 @@ class Status:
             entries["epoch"] = numbers.integer(round(epoch)) if epoch == round(epoch) else f"{epoch:,.1f}"
         if model.busy:
             entries[model.busy] = ""
+        elif history.outcome.kind in ENDED and not model.playing:
+            entries[history.outcome.kind.replace("_", " ")] = ""
         else:
             entries["updates/s"] = numbers.integer(round(model.updates_per_second)) if model.playing else "–"
         return entries
+
+    def _best(self, history: History) -> tuple[int, str] | None:
+        """(step, words) of the lowest validation loss, once a later one was worse."""
+        found = held_out(history, self._model.length - 1)
+        if found is None or found.best is None:
+            return None
+        return found.best.step, f"best validation loss, {numbers.number(found.best.validation_loss, 4)}"
 
     def _interventions(self, history: History) -> tuple[tuple[int, str], ...]:
         """(step, words) of what the user did to the run, as the loss curves say it."""

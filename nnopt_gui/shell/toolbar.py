@@ -112,12 +112,13 @@ class Toolbar(QFrame):
         self.examples.setMinimumWidth(130)
         self.examples.setMaximumWidth(250)
         self.examples.setMinimumContentsLength(12)
+        self.examples.setMaxVisibleItems(30)
         self.examples.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.examples.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.examples.setToolTip("Experiment")
         self.examples.setAccessibleName("Experiment")
         self.examples.activated.connect(self.example_chosen)
-        self._layout.addWidget(self.examples, 2)
+        self._layout.addWidget(self.examples, 8)
         self._separate()
 
         for name in ("reset", "back10", "back"):
@@ -177,6 +178,7 @@ class Toolbar(QFrame):
         if index < 0:
             self.examples.setPlaceholderText(title)
         self.examples.setCurrentIndex(index)
+        self.examples.setToolTip(f"Experiment: {title}")
 
     def show_seed(self, seed: int) -> None:
         """The seed of the run; not while another one is being typed."""

@@ -7,6 +7,7 @@ import math
 from nnopt_gui.engine.messages import Advance, Extend, Pause, Play, Snapshot, Stopped
 from nnopt_gui.engine.trainer import ENDED, Trainer
 from nnopt_gui.state.model import AppModel
+from nnopt_gui.widgets.numbers import integer, typeset
 
 #: speeds of the slider, in updates per second; its right end is flat out (None)
 SLOWEST, FASTEST = 1.0, 1000.0
@@ -52,7 +53,7 @@ class Transport:
             model.set_playing(True)
             return
         if model.run.outcome.kind in ENDED:
-            model.say("info", f"The run has {model.run.outcome.reason}. Change a setting, or start again.")
+            model.say("info", f"The run has {typeset(model.run.outcome.reason)}. Change a setting, or start again.")
             return
         if model.head >= model.limit:
             self._extend()
@@ -116,6 +117,14 @@ class Transport:
         """The newest state; while training, follow it again."""
         self._model.seek(self._model.head)
 
+    def best(self) -> None:
+        """The state to keep: the one with the lowest validation loss that was measured."""
+        found = self._model.history.best if self._model.history is not None else None
+        if found is None:
+            self._model.say("info", "No validation loss has been measured, so no step is the best.")
+        else:
+            self.seek(found.step)
+
     # -------------------------------------------------------------------------------------------------- once per frame
 
     def tick(self, seconds: float) -> None:
@@ -145,11 +154,11 @@ class Transport:
         if event.number != model.number or model.run is None:
             return
         if event.reason == "limit":
-            model.say("info", f"{event.step} updates are made: the budget of this run. Play goes on.")
+            model.say("info", f"{integer(event.step)} updates are made: the budget of this run. Play goes on.")
         elif event.reason == "outcome":
             outcome = model.run.outcome
-            kind = "info" if outcome.kind == "converged" else "warning"
-            model.say(kind, f"The run has {outcome.reason}.")
+            kind = "warning" if outcome.kind == "diverged" else "info"
+            model.say(kind, f"The run has {typeset(outcome.reason)}.")
 
     def forget_replay(self) -> None:
         """The run was replaced."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import Any
 
@@ -15,6 +16,10 @@ from nnopt_gui.widgets.overlay import Overlay
 
 #: pixels that one tick of an axis should have for itself
 _ROOM = {"left": 27, "right": 27, "bottom": 62, "top": 62}
+#: numbers that an axis has at least, where they fit, and pixels between two of them then
+_FEWEST, _APART = 3, 10
+#: pixels that the number at an end of the bottom axis may stand out at the left and at the right
+_OUT = (24.0, 4.0)
 
 
 class Axis(pg.AxisItem):
@@ -27,7 +32,11 @@ class Axis(pg.AxisItem):
         self.words = ""
         self.compact = False
         self._fitted: tuple[str, str] = ("", "")
+        self._asked: tuple[Any, ...] = ()
+        self._answer: tuple[float, list[float]] = (1.0, [])
         super().__init__(orientation, maxTickLength=5)
+        if orientation == "bottom":
+            self.setStyle(hideOverlappingLabels=60)
         self.enableAutoSIPrefix(False)
         self.setStyle(maxTickLevel=0, maxTextLevel=0, tickTextOffset=4, autoReduceTextSpace=False, tickTextWidth=26)
         self.restyle()
@@ -61,7 +70,11 @@ class Axis(pg.AxisItem):
         length = size.height() if self.orientation in ("left", "right") else size.width()
         # before the first layout the size is not known yet
         room = length if length > 20 else 10_000
-        fitted = (theme.metrics(12, theme.MEDIUM).elidedText(self.words, Qt.TextElideMode.ElideRight, room), "shown")
+        metrics = theme.metrics(12, theme.MEDIUM)
+        words = self.words
+        while "," in words and metrics.horizontalAdvance(words) > room:
+            words = words.rpartition(",")[0]  # what stands after a comma is said elsewhere too
+        fitted = (metrics.elidedText(words, Qt.TextElideMode.ElideRight, room), "shown")
         if fitted != self._fitted:
             self._fitted = fitted
             self.setLabel(fitted[0], **{"color": theme.current().text2, "font-size": "12px", "font-weight": "500"})
@@ -73,10 +86,14 @@ class Axis(pg.AxisItem):
 
     def generateDrawSpecs(self, p: QPainter) -> Any:
         specs = super().generateDrawSpecs(p)
-        if specs is None or not self.compact or not self.words:
+        if specs is None:
             return specs
         line, ticks, texts = specs
         bounds = self.mapRectFromParent(self.geometry())
+        if self.orientation == "bottom":
+            texts = _moved_in(texts, bounds.left() - _OUT[0], bounds.right() + _OUT[1])
+        if not self.compact or not self.words:
+            return line, ticks, texts
         wide = min(theme.metrics(12).horizontalAdvance(self.words) + 2, 0.6 * bounds.width())
         place = QRectF(bounds.right() - wide, bounds.bottom() - 17, wide, 16)
         words = theme.metrics(12).elidedText(self.words, Qt.TextElideMode.ElideRight, wide)
@@ -84,9 +101,43 @@ class Axis(pg.AxisItem):
         return line, ticks, [*kept, (place, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, words)]
 
     def tick_positions(self, low: float, high: float, length: float) -> tuple[float, list[float]]:
-        """(step, positions) along the axis; on a log axis positions are logarithms and the step is 1."""
-        low, high = min(low, high), max(low, high)
-        count = max(length / _ROOM[self.orientation], 1.6)
+        """(step, positions) along the axis; on a log axis positions are logarithms and the step is 1. There are at
+        least three numbers, if they fit, and none runs into its neighbour."""
+        asked = (low, high, length, self.logMode)
+        if asked != self._asked:
+            self._asked = asked
+            self._answer = self._fitting(min(low, high), max(low, high), length)
+        return self._answer
+
+    def _fitting(self, low: float, high: float, length: float) -> tuple[float, list[float]]:
+        usual = max(length / _ROOM[self.orientation], 1.6)
+        room = length / (high - low) if high > low else 0.0
+        found = self._spread(low, high, usual)
+        if len(found[1]) >= _FEWEST and self._apart(found, room):
+            return found
+        # fewer, where they run into each other; else more, of which every second or third is written if need be
+        for share in (0.7, 0.5, 0.35, 1.0, 1.4, 2.0, 2.8, 4.0):
+            step, values = self._spread(low, high, usual * share)
+            for every in (1, 2, 3) if share >= 1.0 else (1,):
+                some = (step, values[::every])
+                if len(some[1]) >= _FEWEST and self._apart(some, room):
+                    return some
+        while len(found[1]) > 1 and not self._apart(found, room):
+            found = (found[0], found[1][::2])
+        return found
+
+    def _apart(self, found: tuple[float, list[float]], room: float) -> bool:
+        """Whether the numbers of ticks stand clear of each other. room: pixels of a unit."""
+        step, values = found
+        gap = min((b - a for a, b in itertools.pairwise(values)), default=math.inf) * room
+        metrics = theme.metrics(12)
+        if self.orientation in ("left", "right"):
+            return gap >= metrics.height()
+        texts = self.tickStrings(values, 1.0, step)
+        return gap >= max((metrics.horizontalAdvance(text) for text in texts), default=0.0) + _APART
+
+    def _spread(self, low: float, high: float, count: float) -> tuple[float, list[float]]:
+        """About `count` round places."""
         if self.logMode:
             if high - low > 300 or not math.isfinite(high - low):
                 return 1.0, []
@@ -102,6 +153,19 @@ class Axis(pg.AxisItem):
         if self.logMode:
             return numbers.log_tick_texts([10.0**v for v in values])
         return numbers.tick_texts([v * scale for v in values], spacing * scale)
+
+
+def _moved_in(texts: list[Any], left: float, right: float) -> list[Any]:
+    """The numbers of a horizontal axis, those at the ends moved in as far as they would be cut; one that then runs into
+    its neighbour is left out."""
+    kept: list[Any] = []
+    for rect, flags, text in sorted(texts, key=lambda spec: spec[0].center().x()):
+        place = QRectF(rect)
+        place.moveLeft(max(place.left(), left))
+        place.moveRight(min(place.right(), right))
+        if not kept or place.left() > kept[-1][0].right() + 3:
+            kept.append((place, flags, text))
+    return kept
 
 
 class Grid(Overlay):

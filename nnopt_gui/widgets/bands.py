@@ -111,8 +111,13 @@ class StepLine(Overlay):
     def set(self, x: float | None) -> None:
         """Where it is; None: nowhere."""
         if x != self.x:
-            self.x = x
-            self.update()
+            before, self.x = self._place(), x
+            self.update_at(before, self._place())
+
+    def _place(self) -> QRectF:
+        if self.x is None or self._box is None:
+            return QRectF()
+        return QRectF(round(self.pixel(self.x, 0).x()) - 3, self.area.top(), 6, self.area.height())
 
     def paint(self, painter: QPainter, option: Any, widget: QWidget | None = None) -> None:
         if self.x is None or self._box is None:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from PySide6.QtCore import QRectF, QSize, Qt, QTimer, Signal
+from PySide6.QtCore import QEvent, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import (
     QAction,
     QIcon,
+    QKeyEvent,
     QMouseEvent,
     QPainter,
     QPaintEvent,
     QPen,
     QResizeEvent,
+    QShowEvent,
 )
 from PySide6.QtWidgets import (
     QDockWidget,
@@ -35,6 +37,17 @@ PADDING = 12
 RADIUS = 8
 #: how long a card that is led to has its frame in the accent, in ms
 GLOWS = 1600
+
+
+#: of a card that floats: the desktop's title bar with all its buttons
+_FRAMED = (
+    Qt.WindowType.Window
+    | Qt.WindowType.CustomizeWindowHint
+    | Qt.WindowType.WindowTitleHint
+    | Qt.WindowType.WindowSystemMenuHint
+    | Qt.WindowType.WindowMinMaxButtonsHint
+    | Qt.WindowType.WindowCloseButtonHint
+)
 
 
 class Header(QWidget):
@@ -233,6 +246,10 @@ class Card(QFrame):
             if button.name == name:
                 button.set_options(options)
 
+    def offered(self, name: str) -> tuple[tuple[str, str], ...]:
+        """(value, words) of all that a choice offers now. Raises KeyError if there is none of this name."""
+        return {button.name: button.options for button in self.header.choices}[name]
+
     def choice(self, name: str) -> str:
         """The value shown by a choice. Raises KeyError if there is none of this name."""
         return {button.name: button.value for button in self.header.choices}[name]
@@ -312,7 +329,11 @@ class Glow(QWidget):
 
 
 class CardDock(QDockWidget):
-    """A dock that looks like a card: it paints the frame around the card's header (its title bar) and body."""
+    """A dock that looks like a card: it paints the frame around the card's header (its title bar) and body.
+
+    Afloat it is a window of the desktop, with the desktop's title bar and buttons. Qt would leave it bare, because the
+    header is its title bar; so it asks for a frame whenever it has been shown bare and is not being dragged.
+    """
 
     def __init__(self, card: Card, name: str, parent: QWidget | None = None) -> None:
         super().__init__(card.header.title, parent)
@@ -322,7 +343,47 @@ class CardDock(QDockWidget):
         self.setTitleBarWidget(card.header)
         self.setWidget(card)
         self.glow = Glow(self)
+        self._framing = QTimer(self)
+        self._framing.setSingleShot(True)
+        self._framing.setInterval(0)
+        self._framing.timeout.connect(self._take_frame)
         theme.changed.connect(self.update)
+
+    @property
+    def _bare(self) -> bool:
+        # while it is dragged Qt keeps it from the desktop, and needs it bare
+        flags, dragged = self.windowFlags(), Qt.WindowType.X11BypassWindowManagerHint
+        return self.isFloating() and bool(flags & Qt.WindowType.FramelessWindowHint) and not flags & dragged
+
+    def _take_frame(self) -> None:
+        if self._bare:
+            place = self.geometry()
+            self.setWindowFlags(_FRAMED)
+            self.setGeometry(place)
+            self.show()
+
+    def toggle_full(self) -> None:
+        """Afloat: as large as the screen, or back."""
+        if self.isMaximized():
+            self.showNormal()
+        else:
+            self.showMaximized()
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        if self._bare:
+            self._framing.start()
+
+    def changeEvent(self, event: QEvent) -> None:
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.WindowStateChange:
+            self.card.set_maximized(self.isFloating() and self.isMaximized())
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.key() == Qt.Key.Key_Escape and self.isFloating() and self.isMaximized():
+            self.showNormal()
+        else:
+            super().keyPressEvent(event)
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
@@ -330,8 +391,8 @@ class CardDock(QDockWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
-        if self.isFloating():  # the desktop draws no frame around it
-            paint_card(painter, QRectF(self.rect()), 0, "text3")
+        if self.isFloating():
+            paint_card(painter, QRectF(self.rect()), 0)
         else:
             paint_card(painter, QRectF(self.rect()))
         painter.end()

@@ -37,7 +37,10 @@ class ChoiceButton(QAbstractButton):
 
     def set_options(self, options: Options) -> None:
         """(value, words) of everything that can be chosen; the value is kept if it is still among them."""
-        self.options = tuple((str(value), words) for value, words in options)
+        given = tuple((str(value), words) for value, words in options)
+        if given == self.options:
+            return
+        self.options = given
         if self.value not in dict(self.options):
             self.value = self.options[0][0] if self.options else ""
         self._say()

@@ -9,8 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pyqtgraph as pg
 from contourpy import LineType, contour_generator
+from PySide6.QtGui import QPainter
 
 from nnopt_gui.widgets import theme
+from nnopt_gui.widgets.kept import KeptLine
 
 Floats = npt.NDArray[np.float64]
 
@@ -34,7 +36,7 @@ def contours(values: Any, xs: Any, ys: Any, levels: Sequence[float] | Floats) ->
     return joined[:, 0], joined[:, 1]
 
 
-class Polyline(pg.PlotCurveItem):
+class Polyline(KeptLine):
     """A line of a role through any points in any order (an ellipse, a contour); NaN makes a gap."""
 
     def __init__(self, role: str, z: float = 0) -> None:
@@ -49,6 +51,16 @@ class Polyline(pg.PlotCurveItem):
         """Replace the line."""
         self.setData(np.asarray(x, float), np.asarray(y, float))
 
+    def draw(self, painter: QPainter) -> None:
+        # one piece after the other: smoothing the whole line at once takes several times as long
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, self.opts["antialias"])
+        painter.setPen(self.opts["pen"])
+        x, y = self.getData()
+        gaps = np.flatnonzero(~(np.isfinite(x) & np.isfinite(y)))
+        for begin, end in zip([0, *(gaps + 1)], [*gaps, len(x)], strict=True):
+            if end - begin > 1:
+                painter.drawPath(pg.arrayToQPath(x[begin:end], y[begin:end], finiteCheck=False))
+
     def restyle(self) -> None:
         """Take the theme's colours."""
         self.setPen(theme.pen(self.role, self.running))
@@ -57,6 +69,7 @@ class Polyline(pg.PlotCurveItem):
         """1 px and fast, or in full width."""
         if running != self.running:
             self.running = running
+            self.keeps = not running
             self.opts["antialias"] = not running
             self.restyle()
 

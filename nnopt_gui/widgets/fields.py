@@ -7,8 +7,7 @@ Enter and a choice from an open list give the focus back, so that the keys of th
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from PySide6.QtCore import QPointF, QRectF, QSignalBlocker, QSize, Qt, Signal
@@ -25,70 +24,14 @@ from PySide6.QtWidgets import (
 )
 
 from nnopt_gui.widgets import icons, theme
-from nnopt_gui.widgets.numbers import MINUS
 from nnopt_gui.widgets.specs import Field
+from nnopt_gui.widgets.typed import is_too_large, nudged, parse_number, plain_number
 
 HEIGHT = 28
 _SLIDER_STEPS = 400
 _KNOB = 5.5
-
-
-def plain_number(x: float, integer: bool = False) -> str:
-    """A number for a field: 400, 0.14, 1e−8; nothing is lost that was typed."""
-    if integer:
-        return str(int(x)).replace("-", MINUS)
-    text = f"{x:.10g}"
-    if abs(x) >= 1e6 and text.endswith("00000"):
-        text = f"{x:.9e}"
-    mantissa, sign, power = text.partition("e")
-    mantissa = mantissa.rstrip("0").rstrip(".") if "." in mantissa else mantissa
-    return (mantissa + (f"e{int(power)}" if sign else "")).replace("-", MINUS)
-
-
-def parse_number(text: str) -> float | None:
-    """The number that a person means: 0.05, 0,05, 5,000, 1e−3, 10^-3, 2×10⁻³, 1/3; None if it is none."""
-    if re.search(r"[,;]\s", text.strip()):
-        return None  # several numbers
-    text = (
-        text.strip().replace(MINUS, "-").replace("\u202f", "").replace("\u00a0", "").replace(" ", "").replace("_", "")
-    )
-    text = text.replace("×", "*").replace("·", "*")
-    text = re.sub(r"\*?10\^?([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+|(?<=\^)[+-]?\d+)$", _power, text)
-    text = "1" + text if text.startswith("e") else text
-    if re.fullmatch(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?", text):
-        text = text.replace(",", "")
-    elif text.count(",") == 1 and "." not in text:
-        text = text.replace(",", ".")
-    top, slash, bottom = text.partition("/")
-    try:
-        value = float(top) / float(bottom) if slash else float(text)
-    except (ValueError, ZeroDivisionError):
-        return None
-    return value if math.isfinite(value) else None
-
-
-def _power(match: re.Match[str]) -> str:
-    digits = match[1].translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789"))
-    return f"e{digits}"
-
-
-def nudged(x: float, steps: int, field: Field) -> float:
-    """`x` moved by some steps of its second digit (whole numbers: at least 1), kept inside the range."""
-    for _ in range(abs(steps)):
-        if x == 0:
-            low, high = field.slider or (0.0, 1.0)
-            size = 10.0 ** math.floor(math.log10(max((high - low) / 100, 1e-12)))
-        else:
-            # going down from 1.0, the next one is 0.99
-            towards_zero = (steps < 0) == (x > 0)
-            size = 10.0 ** (math.floor(math.log10(abs(x) * (1 - 1e-9 if towards_zero else 1 + 1e-9))) - 1)
-        size = max(size, 1.0) if field.integer else size
-        moved = x + math.copysign(size, steps)
-        moved = float(f"{moved:.6g}") if abs(moved) > size * 1e-6 else 0.0
-        if not field.contains(moved):
-            break
-        x = moved
-    return x
+#: pixels of a combo that its words cannot have
+_FRAME = 46
 
 
 class TextField(QLineEdit):
@@ -233,6 +176,8 @@ class NumberField(TextField):
         if not bare.strip() and self.field.optional:
             return None, ""
         x = parse_number(bare)
+        if x is None and is_too_large(bare):
+            return None, f"too large, {expected}"
         if x is None or not self.field.contains(x) or (self.field.integer and x != int(x)):
             return None, expected
         return (int(x) if self.field.integer else x), ""
@@ -364,7 +309,8 @@ class SlimSlider(QSlider):
 
 class ListBox(QComboBox):
     """A combo that gives the focus back when its list closes: whoever chose with the mouse goes on with the keys of the
-    window. Changed by the up and down keys it keeps the focus. The wheel scrolls what it stands in."""
+    window. Changed by the up and down keys it keeps the focus. The wheel scrolls what it stands in. Words that do not
+    fit end in an ellipsis."""
 
     def hidePopup(self) -> None:
         super().hidePopup()
@@ -372,6 +318,18 @@ class ListBox(QComboBox):
 
     def wheelEvent(self, event: QWheelEvent) -> None:
         event.ignore()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        # as the style draws it, but with an ellipsis where the words do not fit
+        painter = QStylePainter(self)
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        option.currentText = QFontMetricsF(self.font()).elidedText(  # type: ignore[attr-defined]
+            self.currentText() or self.placeholderText(), Qt.TextElideMode.ElideRight, self.width() - _FRAME
+        )
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
+        painter.end()
 
 
 class ChoiceField(ListBox):
@@ -382,21 +340,45 @@ class ChoiceField(ListBox):
     def __init__(self, field: Field, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.field = field
-        for value, words in field.options:
-            self.addItem(words, value)
+        self._value = ""
+        self._options: tuple[tuple[str, str], ...] = ()
+        self.set_options(field.options)
         self.setFixedHeight(HEIGHT)
         self.setMinimumWidth(48)
         self.setMaxVisibleItems(16)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.setAccessibleName(field.label)
         self.setAccessibleDescription(field.help)
-        self.view().setMinimumWidth(self._widest())
         self.activated.connect(self._activated)
-        self._value = ""
+
+    def set_options(self, options: Iterable[tuple[str, str]]) -> None:
+        """Offer these (value, words); the value that is shown stays if it is still among them."""
+        options = tuple(options)
+        if options == self._options:
+            return
+        self._options = options
+        with QSignalBlocker(self):
+            self.clear()
+            for value, words in options:
+                self.addItem(words, value)
+            self.setCurrentIndex(self.findData(self._value))
+        self.view().setMinimumWidth(self._widest())
+
+    def refuse(self, reasons: Mapping[str, str]) -> None:
+        """Values that cannot be chosen now, and why not; all others can."""
+        for index in range(self.count()):
+            why = reasons.get(str(self.itemData(index)), "")
+            item = self.model().index(index, 0)  # type: ignore[call-overload]
+            self.model().setData(item, why or None, Qt.ItemDataRole.ToolTipRole)
+            self.model().itemFromIndex(item).setEnabled(not why)  # type: ignore[attr-defined]
+
+    def wanted_width(self) -> int:
+        """Pixels in which the words of the choice are not cut."""
+        return math.ceil(theme.metrics(13).horizontalAdvance(self.currentText())) + _FRAME
 
     def _widest(self) -> int:
         metrics = theme.metrics(13)
-        return int(max((metrics.horizontalAdvance(w) for _, w in self.field.options), default=60)) + 44
+        return int(max((metrics.horizontalAdvance(w) for _, w in self._options), default=60)) + 44
 
     def set_value(self, value: str) -> None:
         """Show a value without emitting."""
@@ -415,15 +397,3 @@ class ChoiceField(ListBox):
 
     def minimumSizeHint(self) -> QSize:
         return QSize(48, HEIGHT)
-
-    def paintEvent(self, event: QPaintEvent) -> None:
-        # as the style draws it, but with an ellipsis where the words do not fit
-        painter = QStylePainter(self)
-        option = QStyleOptionComboBox()
-        self.initStyleOption(option)
-        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
-        option.currentText = QFontMetricsF(self.font()).elidedText(  # type: ignore[attr-defined]
-            self.currentText(), Qt.TextElideMode.ElideRight, self.width() - 46
-        )
-        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
-        painter.end()

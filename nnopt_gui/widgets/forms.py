@@ -7,7 +7,7 @@ form holds the value in force; an edit is checked against the structs before it 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -18,6 +18,7 @@ from nnopt.errors import NnoptError
 from nnopt.runs.changes import CHANGEABLE
 from nnopt.runs.paths import get_path, set_path
 from nnopt_gui.widgets import specs, words
+from nnopt_gui.widgets.fields import ChoiceField
 from nnopt_gui.widgets.rows import NoteRow, Row, Section
 from nnopt_gui.widgets.specs import Field
 
@@ -26,7 +27,7 @@ Sections = Sequence[tuple[str, Sequence[str]]]
 
 class SettingsForm(QWidget):
     """A form of a struct; edited(path, value) when the user entered something valid, path as in
-    "methods[0].optimizer.lr", value a number, text, tuple or, for a chosen member, a struct.
+    "methods[0].optimizer.lr", value a number, text, tuple or, for a chosen member or what is switched on, a struct.
 
     sections: (title, roots of the paths in it); None: those of an experiment, or one for each field that is a struct
     itself. live(path): whether a slider emits while it moves (else only when it is let go); None: what may change
@@ -50,6 +51,7 @@ class SettingsForm(QWidget):
         self._places = sections if sections is not None else _default_sections(value)
         self._live = live or _changes_within_a_run
         self._remembered: dict[tuple[str, str], Any] = {}
+        self._refused: dict[str, dict[str, str]] = {}
         self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Maximum)
         self._column = QVBoxLayout(self)
         self._column.setContentsMargins(0, 0, 0, 0)
@@ -61,6 +63,16 @@ class SettingsForm(QWidget):
         if value is self.value:
             return
         self.value = value
+        self._sync()
+
+    def refresh(self) -> None:
+        """Read the structs and registries again: there may be more to choose from."""
+        self._remembered.clear()
+        self._sync()
+
+    def refuse(self, path: str, reasons: Mapping[str, str]) -> None:
+        """Some values of the choice at a path cannot be chosen, for these reasons; a form without it remembers them."""
+        self._refused[path] = dict(reasons)
         self._sync()
 
     def row(self, path: str) -> Row:
@@ -96,6 +108,8 @@ class SettingsForm(QWidget):
                 section.rows.insertWidget(index, row)
             row.set_value(value)
             if isinstance(row, Row):
+                if field.path in self._refused and isinstance(row.editor, ChoiceField):
+                    row.editor.refuse(self._refused[field.path])
                 if previous is not None:
                     QWidget.setTabOrder(previous, row.editor)
                 previous = row.slider or row.editor
@@ -141,6 +155,8 @@ class SettingsForm(QWidget):
 
     def _edited(self, field: Field, value: Any) -> None:
         path = field.path
+        if field.kind == "switch":
+            value = self._switched(path, bool(value))
         if field.kind == "member":
             value = self._chosen(path, str(value))
             if value is None:
@@ -156,6 +172,14 @@ class SettingsForm(QWidget):
         self.value = changed
         self._sync()
         self.edited.emit(path, value)
+
+    def _switched(self, path: str, on: bool) -> Any:
+        """What stands at a path that is switched: on, as it was when it was last on, or with defaults; off, None."""
+        if on:
+            known = self._remembered.get((path, ""))
+            return known if known is not None else specs.default_of(specs.hint_at(self.value, path))
+        self._remembered[path, ""] = get_path(self.value, path)
+        return None
 
     def _chosen(self, path: str, tag: str) -> Any:
         """The member called `tag`, as it was when it was last chosen here, or new with what it shares with the old."""
@@ -180,9 +204,9 @@ def _reason(error: NnoptError) -> str:
 
 
 def _unused(value: msgspec.Struct, path: str) -> bool:
-    """Whether a setting plays no part: a function has no examples that could be taken in batches."""
+    """Whether a setting plays no part: a function has no examples that could be taken in batches or held out."""
     function = getattr(getattr(value, "problem", None), "function", None)
-    return function is not None and bool(re.match(r"methods\[\d+\]\.batches\b", path))
+    return function is not None and bool(re.match(r"methods\[\d+\]\.batches\b|stop\.early\b", path))
 
 
 def _changes_within_a_run(path: str) -> bool:

@@ -15,6 +15,7 @@ from PySide6.QtGui import QColor, QImage, QPainter
 from PySide6.QtWidgets import QGraphicsWidget, QSizePolicy, QWidget
 
 from nnopt_gui.widgets import numbers, symbols, theme
+from nnopt_gui.widgets.kept import KeptPicture
 from nnopt_gui.widgets.overlay import Overlay
 
 Extent = tuple[float, float, float, float]
@@ -112,6 +113,7 @@ class MapImage(pg.GraphicsObject):
         self._image: QImage | None = None
         self._pixels: npt.NDArray[np.uint8] | None = None
         self._rect = QRectF()
+        self._kept = KeptPicture()
         self.smooth = True
 
     def set_colours(self, rgba: npt.NDArray[np.uint8], extent: Extent) -> None:
@@ -128,6 +130,7 @@ class MapImage(pg.GraphicsObject):
         self._pixels = pixels
         image = QImage(pixels.data, na, nb, 4 * na, QImage.Format.Format_RGBA8888)
         self._image = image.convertToFormat(QImage.Format.Format_ARGB32_Premultiplied)
+        self._kept.forget()
         self.update()
 
     def clear(self) -> None:
@@ -139,9 +142,14 @@ class MapImage(pg.GraphicsObject):
         return QRectF(self._rect)
 
     def paint(self, painter: QPainter, option: Any, widget: QWidget | None = None) -> None:
-        if self._image is not None:
-            painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, self.smooth)
-            painter.drawImage(self._rect, self._image)
+        box = self.getViewBox()
+        if self._image is not None and box is not None:
+            self._kept.paint(painter, self.mapRectFromItem(box, box.boundingRect()) & self._rect, self._draw)
+
+    def _draw(self, painter: QPainter) -> None:
+        assert self._image is not None
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, self.smooth)
+        painter.drawImage(self._rect, self._image)
 
 
 class _Undefined(Overlay):
@@ -173,6 +181,7 @@ class ColourBar(QGraphicsWidget):
     scale: Scale | None = None
     title = ""
     _wide = 0.0
+    _ticks: tuple[tuple[float, str], ...] = ()
 
     def __init__(self, title: str) -> None:
         super().__init__()
@@ -218,8 +227,9 @@ class ColourBar(QGraphicsWidget):
             self.setMinimumWidth(0)
             self.setMaximumWidth(0)
             return
+        self._ticks = tuple(self.ticks())
         metrics = theme.metrics(12)
-        widest = max((metrics.horizontalAdvance(text) for _, text in self.ticks()), default=0.0)
+        widest = max((metrics.horizontalAdvance(text) for _, text in self._ticks), default=0.0)
         title = theme.metrics(12, theme.MEDIUM).horizontalAdvance(self.title)
         wanted = max(_BAR_LEAST, 8.0 * math.ceil((max(_BAR_TEXT + widest, 12 + title) + 2) / 8))
         if wanted > self._wide or wanted < self._wide - 20:
@@ -246,7 +256,7 @@ class ColourBar(QGraphicsWidget):
         painter.setFont(font)
         metrics = theme.metrics(12)
         last = math.inf
-        for value, words in self.ticks():
+        for value, words in self._ticks:
             y = bar.bottom() - float(self.scale.position(value)) * bar.height()
             if not bar.top() - 1 <= y <= bar.bottom() + 1 or last - y < metrics.height():
                 continue

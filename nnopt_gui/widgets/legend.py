@@ -12,11 +12,13 @@ from PySide6.QtGui import QPainter
 from PySide6.QtWidgets import QWidget
 
 from nnopt_gui.widgets import symbols, theme
-from nnopt_gui.widgets.overlay import Overlay
+from nnopt_gui.widgets.overlay import Overlay, edges
 
 _ROW = 18.0
 _SAMPLE = 26.0
 _PAD = 9.0
+#: where it may be, the best place first
+CORNERS = ("top right", "top left", "bottom right", "bottom left", "top middle", "bottom middle")
 
 
 @dataclass(frozen=True)
@@ -60,13 +62,15 @@ class Legend(Overlay):
         self.corner = "top right"
         self._size = (0.0, 0.0)
 
-    def set_entries(self, entries: Iterable[Entry]) -> None:
-        """Replace all rows."""
+    def set_entries(self, entries: Iterable[Entry]) -> bool:
+        """Replace all rows; whether they are other ones."""
         entries = list(entries)
-        if entries != self.entries:
-            self.entries = entries
-            self._measure()
-            self.update()
+        if entries == self.entries:
+            return False
+        self.entries = entries
+        self._measure()
+        self.update()
+        return True
 
     def _measure(self) -> None:
         metrics = theme.metrics(12)
@@ -98,23 +102,22 @@ class Legend(Overlay):
         groups = [
             points for curve in curves if curve.isVisible() for points in [self._sampled(*curve.getData())] if points
         ]
-        rects: list[tuple[QRectF, float]] = []
+        costly: list[tuple[QRectF, float]] = []
         for overlay in overlays:
             if overlay.isVisible() and overlay is not self:
-                rects += overlay.legend_costs()
+                costly += overlay.legend_costs()
                 points = getattr(overlay, "legend_points", None)
                 if points is not None and (sampled := self._sampled(*points())):
                     groups.append(sampled)
-        corners = ("top right", "top left", "bottom right", "bottom left", "top middle", "bottom middle")
-        costs = {}
-        for rank, corner in enumerate(corners):
-            box = self._at(corner).adjusted(-4, -4, 4, 4)
-            cost = 0.02 * rank
-            for x, y in groups:
-                inside = (x > box.left()) & (x < box.right()) & (y > box.top()) & (y < box.bottom())
-                cost += 20.0 * float(inside.mean()) + 0.5 * bool(inside.any())
-            cost += sum(weight for rect, weight in rects if rect.intersects(box))
-            costs[corner] = cost
+        rects, weights = edges(rect for rect, _ in costly), np.array([weight for _, weight in costly])
+        boxes = edges(self._at(corner).adjusted(-4, -4, 4, 4) for corner in CORNERS)
+        left, top, right, bottom = boxes.T[:, :, None]
+        cost = 0.02 * np.arange(len(CORNERS))
+        for x, y in groups:
+            inside = np.count_nonzero((x > left) & (x < right) & (y > top) & (y < bottom), axis=1)
+            cost += 20.0 * inside / len(x) + 0.5 * (inside > 0)
+        met = (rects[:, 0] < right) & (rects[:, 1] < bottom) & (rects[:, 2] > left) & (rects[:, 3] > top)
+        costs = dict(zip(CORNERS, (cost + met @ weights).tolist(), strict=True))
         best = min(costs, key=costs.__getitem__)
         if costs[best] < costs[self.corner] - 0.3 or (best != self.corner and costs[self.corner] > 0.3 > costs[best]):
             self.corner = best

@@ -43,6 +43,8 @@ class Arrow(Overlay):
         self._ends: tuple[float, float, float, float] | None = None
         self._lane: tuple[int, int] | None = None
         self._drops: tuple[float | None, float | None] = (None, None)
+        #: the geometry that was asked for last, and what it depends on
+        self._found: tuple[tuple[Any, ...], tuple[QPointF, QPointF, float]] | None = None
 
     def set(self, x0: float, y0: float, x1: float, y1: float) -> None:
         """From (x0, y0) to (x1, y1), data coordinates; not finite: hidden."""
@@ -75,7 +77,14 @@ class Arrow(Overlay):
         """(tail, tip, magnification) as drawn, in pixels; None if there is nothing to draw."""
         if self._ends is None or self._box is None:
             return None
-        x0, y0, x1, y1 = self._ends
+        # label, obstacles, legend and painting ask for it one after the other
+        place = (self._ends, self._lane, *map(tuple, self._box.viewRange()), self.area.getCoords())
+        if self._found is None or self._found[0] != place:
+            self._found = place, self._geometry(*self._ends)
+        tail, tip, magnification = self._found[1]
+        return QPointF(tail), QPointF(tip), magnification
+
+    def _geometry(self, x0: float, y0: float, x1: float, y1: float) -> tuple[QPointF, QPointF, float]:
         tail, tip = self.pixel(x0, y0), self.pixel(x1, y1)
         if self._lane is not None:
             lane, lanes = self._lane
@@ -233,12 +242,14 @@ class Mark(Overlay):
 
     def set(self, x: float, y: float) -> None:
         """Where it is; not finite: hidden."""
-        self._at = (x, y) if math.isfinite(x) and math.isfinite(y) else None
-        self.update()
+        at = (x, y) if math.isfinite(x) and math.isfinite(y) else None
+        if at != self._at:
+            self._at = at
+            self.update()
 
     def clear(self) -> None:
-        self._at = None
-        self.update()
+        """Show nothing."""
+        self.set(math.nan, math.nan)
 
     def _spot(self) -> QPointF | None:
         if self._at is None or self._box is None:
@@ -328,10 +339,10 @@ class DraggablePoint(Overlay):
 
     def set(self, x: float, y: float) -> None:
         """Where it is (ignored while the user drags it); not finite: hidden."""
-        if not self.dragging:
-            self.prepareGeometryChange()
-            self._at = (x, y) if math.isfinite(x) and math.isfinite(y) else None
-            self.update()
+        at = (x, y) if math.isfinite(x) and math.isfinite(y) else None
+        if not self.dragging and at != self._at:
+            before, self._at = self._place(), at
+            self.update_at(before, self._place())
 
     @property
     def position(self) -> tuple[float, float] | None:
@@ -339,6 +350,11 @@ class DraggablePoint(Overlay):
 
     def _spot(self) -> QPointF | None:
         return None if self._at is None or self._box is None else self.pixel(*self._at)
+
+    def _place(self) -> QRectF:
+        """Where it is painted, its halo included."""
+        spot, reach = self._spot(), self.size + 2
+        return QRectF() if spot is None else QRectF(spot.x() - reach, spot.y() - reach, 2 * reach, 2 * reach)
 
     def shape(self) -> QPainterPath:
         path = QPainterPath()

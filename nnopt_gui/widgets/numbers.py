@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Callable, Sequence
 
 MINUS = "−"
@@ -49,6 +50,13 @@ def signed(x: float, digits: int = 3) -> str:
 def integer(n: int) -> str:
     """A count with thousands separators: 1,000,000."""
     return minus(f"{n:,}")
+
+
+def typeset(text: str) -> str:
+    """A sentence of nnopt with its numbers as they stand on the screen: "step 1,200: 2.3e9 is below 1e−8"."""
+    text = re.sub(r"(?<=\d)e([+-])0*(\d)", lambda found: "e" + found[1].replace("+", "") + found[2], text)
+    text = re.sub(r"(?<=\de)-(?=\d)|(?<![\w.)-])-(?=\d)", MINUS, text)
+    return re.sub(r"(?<![\w.,])\d{4,}(?!\w|\.\d)", lambda found: integer(int(found[0])), text)
 
 
 def percent(share: float, digits: int = 0) -> str:

@@ -8,15 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyqtgraph as pg
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPainterPath
 from PySide6.QtWidgets import QWidget
 
 from nnopt_gui.widgets import theme
+
+#: what lies further away than this many views is drawn in
+FAR = 50.0
+#: rectangles as rows of left, top, right, bottom
+Edges = npt.NDArray[np.float64]
 
 
 @dataclass
@@ -37,6 +44,7 @@ class Label:
     placed: QRectF = field(default_factory=QRectF)
 
 
+@lru_cache(maxsize=1024)
 def label_size(text: str, px: int = 12, bold: bool = True) -> tuple[float, float]:
     """Width and height of a label with its plate's margins, in pixels."""
     metrics = theme.metrics(px, theme.BOLD if bold else theme.REGULAR)
@@ -55,45 +63,53 @@ def place_labels(
     flicker), then at growing distances around it, always inside `bounds`; if there is no free place, it takes the one
     that covers least.
     """
-    taken = np.array([_edges(r) for r in obstacles], float).reshape(-1, 4)
+    return _place(rects, edges(obstacles), bounds, hints)
+
+
+def _place(
+    rects: Sequence[QRectF], taken: Edges, bounds: QRectF | None, hints: Sequence[QPointF | None]
+) -> list[QRectF]:
     result = []
     for i, rect in enumerate(rects):
-        hint = hints[i] if i < len(hints) else None
-        best, least = rect, float("inf")
-        for candidate in _candidates(rect, hint):
-            if bounds is not None:
-                candidate = _inside(candidate, bounds)
-            covered = _covered(candidate, taken)
-            if covered < least:
-                best, least = candidate, covered
-            if covered == 0:
-                break
-        taken = np.vstack([taken, _edges(best)])
+        best = rect if bounds is None else _inside(rect, bounds)
+        if _covered(edges([best]), taken)[0] > 0:
+            tried = _candidates(rect, hints[i] if i < len(hints) else None, bounds)
+            covered = _covered(tried, taken)
+            # the first free one, else the one that covers least
+            left, top = tried[int(np.argmin(covered)), :2]
+            best = QRectF(left, top, rect.width(), rect.height())
+        taken = np.concatenate([taken, edges([best])])
         result.append(best)
     return result
 
 
-def _edges(rect: QRectF) -> tuple[float, float, float, float]:
-    return rect.left(), rect.top(), rect.right(), rect.bottom()
+def edges(rects: Iterable[QRectF]) -> Edges:
+    """Rectangles as rows of left, top, right, bottom, (n, 4)."""
+    return np.array([rect.getCoords() for rect in rects], float).reshape(-1, 4)
 
 
-def _covered(rect: QRectF, taken: np.ndarray) -> float:
-    left, top, right, bottom = _edges(rect)
-    wide = np.minimum(taken[:, 2], right) - np.maximum(taken[:, 0], left)
-    high = np.minimum(taken[:, 3], bottom) - np.maximum(taken[:, 1], top)
-    return float((np.maximum(wide, 0) * np.maximum(high, 0)).sum())
+def _covered(tried: Edges, taken: Edges) -> Edges:
+    """The area of each of the rectangles (n, 4) that lies over the taken ones (m, 4)."""
+    low = np.maximum(tried[:, None, :2], taken[None, :, :2])
+    high = np.minimum(tried[:, None, 2:], taken[None, :, 2:])
+    return np.asarray(np.maximum(high - low, 0).prod(axis=2).sum(axis=1))
 
 
-def _candidates(rect: QRectF, hint: QPointF | None) -> Iterable[QRectF]:
-    yield QRectF(rect)
-    if hint is not None:
-        yield rect.translated(hint)
-    high, wide = rect.height(), rect.width()
-    for dx in (10, -10, 22, -22):
-        yield rect.translated(dx, 0)
-    for ring in (0.6, 1.1, 1.7, 2.4, 3.2):
-        for dx, dy in ((0, -1), (0, 1), (0.5, -1), (0.5, 1), (-0.5, -1), (-0.5, 1), (1, 0), (-1, 0), (-1, -1), (-1, 1)):
-            yield rect.translated(dx * (wide if ring > 1 else wide * 0.6), dy * ring * high)
+#: moves that are tried, in parts of a label's width and height; the first ones in pixels
+_NEAR = np.array([(10, 0), (-10, 0), (22, 0), (-22, 0)], float)
+_AROUND = np.array([(0, -1), (0, 1), (0.5, -1), (0.5, 1), (-0.5, -1), (-0.5, 1), (1, 0), (-1, 0), (-1, -1), (-1, 1)])
+_RINGS = np.concatenate([_AROUND * (1.0 if ring > 1 else 0.6, ring) for ring in (0.6, 1.1, 1.7, 2.4, 3.2)])
+
+
+def _candidates(rect: QRectF, hint: QPointF | None, bounds: QRectF | None) -> Edges:
+    """Where a label may stand, (n, 4), the dearest places first."""
+    size = np.array([rect.width(), rect.height()])
+    hinted = [(0.0, 0.0)] if hint is None else [(0.0, 0.0), (hint.x(), hint.y())]
+    corners = np.array([rect.left(), rect.top()]) + np.concatenate([hinted, _NEAR, _RINGS * size])
+    if bounds is not None:
+        low, high = np.array(bounds.getCoords()).reshape(2, 2)
+        corners = np.maximum(np.minimum(corners, high - size), low)
+    return np.hstack([corners, corners + size])
 
 
 def _inside(rect: QRectF, bounds: QRectF) -> QRectF:
@@ -110,6 +126,8 @@ class Overlay(pg.GraphicsObject):
         self.setZValue(z)
         self.running = False
         self._box: pg.ViewBox | None = None
+        #: where the words of this overlay are placed (set by the plot)
+        self.layer: LabelLayer | None = None
         self.on_map = False
 
     def attach(self, box: pg.ViewBox) -> None:
@@ -141,6 +159,18 @@ class Overlay(pg.GraphicsObject):
     def restyle(self) -> None:
         self.update()
 
+    def update_at(self, *places: QRectF) -> None:
+        """Paint these parts of the plot again; all of it where that is no `still` one, or where a label gives way to
+        what has moved."""
+        scene = self.scene()
+        if scene is None or self.layer is None or not self.layer.still or self.layer.moved():
+            self.update()
+            return
+        for place in places:
+            # an item's own `update` would join them to one rectangle with all that lies between
+            if not place.isEmpty():
+                scene.update(self.mapRectToScene(place))
+
     def set_running(self, running: bool) -> None:
         """Thin lines while a run plays."""
         if running != self.running:
@@ -163,29 +193,28 @@ class Overlay(pg.GraphicsObject):
         """Data coordinates (logarithms on a log axis) to view-box pixels; far away ones are drawn in."""
         if self._box is None:
             return QPointF()
-        view = self._box.viewRect()
-        rect = self._box.rect()
-        fx = (x - view.left()) / (view.width() or 1)
-        fy = (y - view.top()) / (view.height() or 1)
+        (x0, x1), (y0, y1) = self._box.viewRange()
+        left, top, right, bottom = self._box.rect().getCoords()
+        fx, fy = (x - x0) / ((x1 - x0) or 1), (y - y0) / ((y1 - y0) or 1)
         if self._box.xInverted():
             fx = 1 - fx
         if self._box.yInverted():
             fy = 1 - fy
-        limit = 50.0
-        fx, fy = max(-limit, min(fx, limit)), max(-limit, min(fy, limit))
-        return QPointF(rect.left() + fx * rect.width(), rect.bottom() - fy * rect.height())
+        fx, fy = max(-FAR, min(fx, FAR)), max(-FAR, min(fy, FAR))
+        return QPointF(left + fx * (right - left), bottom - fy * (bottom - top))
 
     def pixels(self, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The same for arrays."""
         assert self._box is not None
-        view, rect = self._box.viewRect(), self._box.rect()
-        fx = np.clip((np.asarray(x, float) - view.left()) / (view.width() or 1), -50, 50)
-        fy = np.clip((np.asarray(y, float) - view.top()) / (view.height() or 1), -50, 50)
+        (x0, x1), (y0, y1) = self._box.viewRange()
+        left, top, right, bottom = self._box.rect().getCoords()
+        fx = np.clip((np.asarray(x, float) - x0) / ((x1 - x0) or 1), -FAR, FAR)
+        fy = np.clip((np.asarray(y, float) - y0) / ((y1 - y0) or 1), -FAR, FAR)
         if self._box.xInverted():
             fx = 1 - fx
         if self._box.yInverted():
             fy = 1 - fy
-        return rect.left() + fx * rect.width(), rect.bottom() - fy * rect.height()
+        return left + fx * (right - left), bottom - fy * (bottom - top)
 
     def data(self, position: QPointF) -> tuple[float, float]:
         """View-box pixels to data coordinates."""
@@ -219,7 +248,12 @@ class LabelLayer(Overlay):
         self.sources: list[Overlay] = []
         self.curves: list[Any] = []
         self.keep_free: list[QRectF] = []
+        #: whether little of the plot moves: then only the places that it leaves and reaches are painted again
+        self.still = False
         self._last: dict[str, QPointF] = {}
+        #: what was painted last: words and places
+        self._painted: list[tuple[Any, ...]] = []
+        self._gives_way = False
 
     def placed(self) -> list[Label]:
         """All labels with `placed` filled in."""
@@ -233,20 +267,26 @@ class LabelLayer(Overlay):
         fixed = [label for label in labels if label.fixed]
         free = [label for label in labels if not label.fixed]
         bounds = self.area.adjusted(3, 3, -3, -3)
+        self._gives_way = bool(free)
         for label in fixed:
             label.placed = _inside(label.rect, bounds)
         if free:
             obstacles += [label.placed for label in fixed]
-            obstacles += self._along_curves()
+            taken = np.concatenate([edges(obstacles), *self._along_curves()])
             hints = [self._last.get(label.text) for label in free]
-            places = place_labels([label.rect for label in free], obstacles, bounds, hints)
+            places = _place([label.rect for label in free], taken, bounds, hints)
             for label, rect in zip(free, places, strict=True):
                 label.placed = rect
                 self._last[label.text] = rect.topLeft() - label.rect.topLeft()
         return labels
 
-    def _along_curves(self) -> list[QRectF]:
-        rects = []
+    def moved(self) -> bool:
+        """Whether a label gives way to what has changed since they were painted."""
+        return self._gives_way and [(label.text, *label.placed.getCoords()) for label in self.placed()] != self._painted
+
+    def _along_curves(self) -> list[Edges]:
+        """Small rectangles along each curve."""
+        found = []
         for curve in self.curves:
             x, y = curve.getData()
             if not curve.isVisible() or x is None or len(x) == 0:
@@ -254,13 +294,15 @@ class LabelLayer(Overlay):
             (low, high), _ = self._box.viewRange() if self._box is not None else ((0, 1), None)
             shown = np.flatnonzero((x >= low) & (x <= high))
             shown = shown[:: max(1, len(shown) // 60)]
-            for px, py in zip(*self.pixels(x[shown], y[shown]), strict=True):
-                if np.isfinite(py):
-                    rects.append(QRectF(px - 4, py - 3, 8, 6))
-        return rects
+            px, py = self.pixels(x[shown], y[shown])
+            boxes = np.column_stack([px - 4, py - 3, px + 4, py + 3])
+            found.append(boxes[np.isfinite(py)])
+        return found
 
     def paint(self, painter: QPainter, option: Any, widget: QWidget | None = None) -> None:
-        for label in self.placed():
+        labels = self.placed()
+        self._painted = [(label.text, *label.placed.getCoords()) for label in labels]
+        for label in labels:
             draw_label(painter, label.placed, label.text, label.role, label.plate, label.bold, label.px)
 
 

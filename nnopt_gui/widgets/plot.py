@@ -6,7 +6,6 @@ while a run plays (`set_running`) they are 1 px wide and not smoothed, which is 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -19,11 +18,15 @@ from PySide6.QtWidgets import QMenu, QWidget
 from nnopt_gui.widgets import theme
 from nnopt_gui.widgets.axis import Axis, Grid
 from nnopt_gui.widgets.contours import Polyline
+from nnopt_gui.widgets.kept import KeptLine
 from nnopt_gui.widgets.legend import Entry, Legend
 from nnopt_gui.widgets.overlay import LabelLayer, Overlay
+from nnopt_gui.widgets.rest import Rest
 
 #: a plot lower than this has its x axis named in the row of the ticks, px
 _LOW = 150
+#: milliseconds after which what was painted may have another corner free for the legend
+LEGEND_PACE = 400
 
 
 class Curve(pg.PlotDataItem):
@@ -37,6 +40,9 @@ class Curve(pg.PlotDataItem):
 
     def __init__(self, role: str) -> None:
         super().__init__(connect="auto", antialias=True, autoDownsampleFactor=1.5)
+        self.curve.setParentItem(None)
+        self.curve = KeptLine()
+        self.curve.setParentItem(self)
         self.role = role
         self.running = False
         self.restyle()
@@ -48,6 +54,7 @@ class Curve(pg.PlotDataItem):
     def restyle(self) -> None:
         """Take the theme's colours."""
         pen = theme.pen(self.role, self.running or self.rough)
+        self.curve.keeps = not self.running
         # solid lines are drawn piece by piece, which is far cheaper; dashes would begin anew with each piece
         self.curve.setSegmentedLineMode("on" if pen.style() == Qt.PenStyle.SolidLine else "auto")
         self.opts["antialias"] = not (self.running or self.rough)
@@ -102,7 +109,8 @@ class _View(pg.ViewBox):
 
 class LabPlot(pg.PlotWidget):
     """A styled plot. x_label, y_label: the axes in words. grid: "y", "x", "xy" or "". on_map: over a heat map, where
-    legend and labels have dark plates. equal: the same scale on both axes.
+    legend and labels have dark plates. equal: the same scale on both axes. still: most of it stands still while a few
+    marks move, so these are painted alone.
 
     Signals: clicked(x, y) in data coordinates, hovered(x, y), hover_left(), view_reset().
     """
@@ -120,6 +128,7 @@ class LabPlot(pg.PlotWidget):
         grid: str = "y",
         equal: bool = False,
         on_map: bool = False,
+        still: bool = False,
         parent: QWidget | None = None,
     ) -> None:
         self.view = _View()
@@ -135,7 +144,8 @@ class LabPlot(pg.PlotWidget):
         self._home: tuple[float, float, float, float] | None = None
         self._reserve = (0.0, 0.0)
         self.user_view = False
-        self._legend_time = 0.0
+        self._legend_placed = False
+        self._legend_rest = Rest(self, LEGEND_PACE, self.place_legend)
         self.plotItem.hideButtons()
         self.plotItem.setDownsampling(auto=True, mode="peak")
         self.plotItem.setClipToView(True)
@@ -148,6 +158,7 @@ class LabPlot(pg.PlotWidget):
         self.grid = Grid(left, bottom, grid)
         self.grid.attach(self.view)
         self.label_layer = LabelLayer()
+        self.label_layer.still = still
         self.label_layer.attach(self.view)
         self.label_layer.curves = self.curves
         self.legend = Legend(on_map=on_map)
@@ -170,6 +181,7 @@ class LabPlot(pg.PlotWidget):
         if isinstance(item, Overlay):
             item.on_map = self.on_map
             item.running = self.running
+            item.layer = self.label_layer
             item.attach(self.view)
             self.overlays.append(item)
             self.label_layer.sources.append(item)
@@ -205,8 +217,8 @@ class LabPlot(pg.PlotWidget):
 
     def set_legend(self, entries: list[tuple[str, str]] | list[Entry]) -> None:
         """What the legend explains: (words, role) per row; it places itself in the emptiest corner."""
-        self.legend.set_entries([e if isinstance(e, Entry) else Entry(*e) for e in entries])
-        self._legend_time = 0.0
+        if self.legend.set_entries([e if isinstance(e, Entry) else Entry(*e) for e in entries]):
+            self._legend_placed = False
 
     def set_labels(self, x_label: str, y_label: str) -> None:
         """The axes' names."""
@@ -333,13 +345,14 @@ class LabPlot(pg.PlotWidget):
             curve.restyle()
 
     def paintEvent(self, event: QPaintEvent) -> None:
-        now = time.monotonic()
-        if self.legend.entries and now - self._legend_time > 0.4:
-            self._legend_time = now
+        if not self._legend_placed:
             self.place_legend()
+        elif self.legend.entries and not self._legend_rest.isActive():
+            self._legend_rest.start()
         super().paintEvent(event)
 
     def place_legend(self) -> None:
         """Move the legend to the corner where it covers least."""
+        self._legend_placed = True
         self.legend.place(self.curves, self.overlays)
         self.label_layer.keep_free = [self.legend.frame] if self.legend.isVisible() and self.legend.entries else []

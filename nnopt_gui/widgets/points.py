@@ -57,15 +57,23 @@ class ClassPoints(QObject):
         for (index, trained), item in self._items.items():
             rows = shown & (classes == index) & (training == trained)
             item.setData(x=self._x[rows, 0], y=self._x[rows, 1])
+            # painting nothing takes time, too
+            item.setVisible(bool(rows.any()))
 
     def set_wrong(self, rows: np.ndarray) -> None:
         """Ring the examples with these indices (misclassified ones)."""
         points = self._x[np.asarray(rows, int)][: self.most]
+        if _are_at(self._rings, points):
+            return
+        self._rings.setVisible(len(points) > 0)
         self._rings.setData(x=points[:, 0], y=points[:, 1], symbol="o", size=13, brush=None, pen=_pen("text", 1.4))
 
     def set_selected(self, row: int | None) -> None:
         """Ring one example in the accent."""
         points = self._x[[row]] if row is not None and 0 <= row < len(self._x) else np.empty((0, 2))
+        if _are_at(self._chosen, points):
+            return
+        self._chosen.setVisible(len(points) > 0)
         self._chosen.setData(x=points[:, 0], y=points[:, 1], symbol="o", size=17, brush=None, pen=_pen("accent", 2.4))
 
     def nearest(self, x: float, y: float, radius: float = 9.0) -> int | None:
@@ -100,6 +108,12 @@ class ClassPoints(QObject):
             self._style(key)
         self._rings.setPen(_pen("text", 1.4))
         self._chosen.setPen(_pen("accent", 2.4))
+
+
+def _are_at(item: pg.ScatterPlotItem, points: np.ndarray) -> bool:
+    """Whether the symbols of an item stand there already."""
+    x, y = item.getData()
+    return np.array_equal(points[:, 0], x) and np.array_equal(points[:, 1], y)
 
 
 def _pen(role: str, width: float) -> QPen:
@@ -173,13 +187,13 @@ class Trail(Overlay):
         if len(self._x) == 0 or self._box is None:
             return
         px, py = self.pixels(self._x, self._y)
-        if len(px) > 4000:
-            moved = np.hypot(np.diff(np.round(px)), np.diff(np.round(py))) > 0
-            keep = np.concatenate([[True], moved])
-            px, py = px[keep], py[keep]
         finite = np.isfinite(px) & np.isfinite(py)
-        line = QPolygonF([QPointF(x, y) for x, y in zip(px[finite], py[finite], strict=True)])
-        painter.setRenderHint(QPainter.RenderHint.Antialiasing, not self.running or len(px) < 500)
+        px, py = px[finite], py[finite]
+        # of steps within half a pixel of each other one is seen; a slow run has hundreds of them
+        moved = (np.diff(np.round(2 * px)) != 0) | (np.diff(np.round(2 * py)) != 0)
+        keep = np.concatenate([[True], moved]) if len(px) else finite[:0]
+        line = QPolygonF([QPointF(x, y) for x, y in zip(px[keep], py[keep], strict=True)])
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, not self.running or line.size() < 500)
         role = "map_trail" if self.on_map else "trail"
         if self.on_map and not self.running:
             painter.setPen(QPen(theme.color("map_trail_edge", 0.6), 2.6))

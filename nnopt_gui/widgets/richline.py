@@ -1,8 +1,9 @@
-"""One line of rich text that never grows its place: bold, colours and links, elided at the end when it is too long."""
+"""A line of rich text that never grows its place: bold, colours and links. Too long for one line it takes two smaller
+ones, where there is the height for them; what does not fit there either is elided."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
@@ -10,6 +11,9 @@ from PySide6.QtGui import QColor, QKeyEvent, QMouseEvent, QPainter, QPaintEvent
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
 from nnopt_gui.widgets import theme
+
+#: pixels that must be left over before two lines become one again, so that running numbers do not make it flicker
+_SLACK = 24.0
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ def plain(html: str) -> str:
 
 
 class RichLine(QWidget):
-    """Shows one line of html; `link_activated(href)` on a click, or on Enter while it has the focus."""
+    """Shows a line of html; `link_activated(href)` on a click, or on Enter while it has the focus."""
 
     link_activated = Signal(str)
 
@@ -82,7 +86,10 @@ class RichLine(QWidget):
         self._html = ""
         self._runs: list[Run] = []
         self._places: list[tuple[QRectF, Run, str]] = []
-        self._width = -1
+        self._laid_out: tuple[int, int] | None = None
+        self._cut = False
+        self._lines = 1
+        self._shown_px = px
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.setMouseTracking(True)
         theme.changed.connect(self._relayout)
@@ -100,7 +107,13 @@ class RichLine(QWidget):
     def elided(self) -> bool:
         """Whether not everything fits."""
         self._layout()
-        return "".join(text for _, _, text in self._places) != self.text
+        return self._cut
+
+    @property
+    def lines(self) -> int:
+        """How many it takes: 1 or 2."""
+        self._layout()
+        return self._lines
 
     def set_html(self, html: str) -> None:
         """Replace the text (cheap when it is the same)."""
@@ -120,45 +133,38 @@ class RichLine(QWidget):
         return QSize(20, self._px + 7)
 
     def _relayout(self) -> None:
-        self._width = -1
+        self._laid_out = None
         self.update()
 
     def _layout(self) -> None:
-        if self._width == self.width():
+        size = (self.width(), self.height())
+        if self._laid_out == size:
             return
-        self._width = self.width()
-        self._places = []
-        x, limit = 0.0, float(self.width())
-        for i, run in enumerate(self._runs):
-            metrics = theme.metrics(self._px, theme.BOLD if run.bold else theme.REGULAR)
-            wide = metrics.horizontalAdvance(run.text)
-            text = run.text
-            last = i == len(self._runs) - 1
-            if x + wide > limit - (0 if last else metrics.horizontalAdvance("…")) and not self._rest_fits(i, x, limit):
-                text = metrics.elidedText(run.text + ("" if last else "…"), Qt.TextElideMode.ElideRight, limit - x)
-                self._places.append((QRectF(x, 0, limit - x, self.height()), run, text))
-                break
-            self._places.append((QRectF(x, 0, wide, self.height()), run, text))
-            x += wide
-        cut = "".join(text for _, _, text in self._places) != self.text
-        self.setToolTip(self.text if cut else "")
-
-    def _rest_fits(self, first: int, x: float, limit: float) -> bool:
-        rest = sum(
-            theme.metrics(self._px, theme.BOLD if r.bold else theme.REGULAR).horizontalAdvance(r.text)
-            for r in self._runs[first:]
-        )
-        return x + rest <= limit + 0.5
+        self._laid_out = size
+        limit, small = float(self.width()), self._px - 1
+        high = theme.metrics(small).height()
+        spare = _SLACK if self._lines == 2 else 0.0
+        one = _wide(self._runs, self._px) <= limit + 0.5 - spare or self.height() < 2 * high
+        self._lines, self._shown_px = (1, self._px) if one else (2, small)
+        if one:
+            self._places, self._cut = _placed(self._runs, self._px, limit, 0.0, self.height())
+        else:
+            first, rest = _broken(self._runs, small, limit)
+            top = (self.height() - 2 * high) / 2
+            above, _ = _placed(first, small, limit, top, high)
+            below, self._cut = _placed(rest, small, limit, top + high, high)
+            self._places = above + below
+        self.setToolTip(self.text if self._cut else "")
 
     def paintEvent(self, event: QPaintEvent) -> None:
         self._layout()
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.TextAntialiasing)
         for place, run, text in self._places:
-            painter.setFont(theme.font(self._px, theme.BOLD if run.bold else theme.REGULAR))
+            painter.setFont(theme.font(self._shown_px, theme.BOLD if run.bold else theme.REGULAR))
             painter.setPen(self._colour(run))
             metrics = painter.fontMetrics()
-            baseline = (self.height() + metrics.ascent() - metrics.descent()) / 2
+            baseline = place.center().y() + (metrics.ascent() - metrics.descent()) / 2
             painter.drawText(QPointF(place.x(), baseline), text)
             if run.href and (self.hasFocus() or self._hovered == run.href):
                 painter.drawLine(QPointF(place.left(), baseline + 2.5), QPointF(place.right(), baseline + 2.5))
@@ -203,3 +209,56 @@ class RichLine(QWidget):
             self.link_activated.emit(links[0])
         else:
             super().keyPressEvent(event)
+
+
+def _measure(run: Run, px: int, text: str) -> float:
+    return theme.metrics(px, theme.BOLD if run.bold else theme.REGULAR).horizontalAdvance(text)
+
+
+def _wide(runs: list[Run], px: int) -> float:
+    return sum(_measure(run, px, run.text) for run in runs)
+
+
+def _placed(
+    runs: list[Run], px: int, limit: float, top: float, high: float
+) -> tuple[list[tuple[QRectF, Run, str]], bool]:
+    """(rectangle, run, text as drawn) of a line of runs from the left; and whether its end had to be elided."""
+    places: list[tuple[QRectF, Run, str]] = []
+    x, left = 0.0, _wide(runs, px)
+    for i, run in enumerate(runs):
+        metrics = theme.metrics(px, theme.BOLD if run.bold else theme.REGULAR)
+        wide = metrics.horizontalAdvance(run.text)
+        last = i == len(runs) - 1
+        if x + left > limit + 0.5 and x + wide > limit - (0 if last else metrics.horizontalAdvance("…")):
+            text = metrics.elidedText(run.text + ("" if last else "…"), Qt.TextElideMode.ElideRight, limit - x)
+            places.append((QRectF(x, top, limit - x, high), run, text))
+            return places, True
+        places.append((QRectF(x, top, wide, high), run, run.text))
+        x += wide
+        left -= wide
+    return places, False
+
+
+def _broken(runs: list[Run], px: int, limit: float) -> tuple[list[Run], list[Run]]:
+    """The runs of the first of two lines and those of the second: it ends with the last sentence that fits, or where
+    the rest would then not fit, with the last word."""
+    whole = _wide(runs, px)
+    x, word, sentence = 0.0, None, None
+    for i, run in enumerate(runs):
+        for place, letter in enumerate(run.text):
+            if letter == " ":
+                before = x + _measure(run, px, run.text[:place])
+                if before > limit:
+                    break
+                word = (i, place)
+                end = run.text[place - 1] if place else runs[i - 1].text[-1:] if i else ""
+                sentence = word if end == "." and whole - before <= limit else sentence
+        x += _measure(run, px, run.text)
+        if x > limit:
+            break
+    at = sentence or word
+    if at is None:
+        return [], runs
+    i, place = at
+    cut = runs[i]
+    return [*runs[:i], replace(cut, text=cut.text[:place])], [replace(cut, text=cut.text[place + 1 :]), *runs[i + 1 :]]

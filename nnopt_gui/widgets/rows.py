@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 from PySide6.QtCore import QEvent, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent
+from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QCheckBox,
     QFileDialog,
@@ -19,11 +20,13 @@ from PySide6.QtWidgets import (
 )
 
 from nnopt_gui.widgets import icons, theme, words
-from nnopt_gui.widgets.fields import ChoiceField, NumberField, SlimSlider, TextField, parse_number, plain_number
+from nnopt_gui.widgets.fields import ChoiceField, NumberField, SlimSlider, TextField
 from nnopt_gui.widgets.specs import Field, tag_of
+from nnopt_gui.widgets.typed import is_too_large, parse_number, plain_number
 
 LABEL = 106
 INDENT = 8
+_SMALL = 12
 
 
 class Row(QWidget):
@@ -45,7 +48,7 @@ class Row(QWidget):
         self._line.setSpacing(6)
         column.addLayout(self._line)
         self.label = ElidedLabel(field.label, self)
-        self.label.setFixedWidth(max(LABEL - INDENT * field.depth, 60))
+        self._share_width()
         self._build()
         self._tip()
         self.message = ElidedLabel("", self, px=12, role="bad")
@@ -54,7 +57,7 @@ class Row(QWidget):
 
     def _build(self) -> None:
         field = self.field
-        if field.kind == "bool":
+        if field.kind in ("bool", "switch"):
             box = QCheckBox(field.label, self)
             box.setAccessibleDescription(field.help)
             box.clicked.connect(lambda checked: self.edited.emit(checked))
@@ -69,6 +72,7 @@ class Row(QWidget):
         if field.kind in ("choice", "member"):
             combo = ChoiceField(field, self)
             combo.picked.connect(self.edited.emit)
+            combo.picked.connect(lambda _value: self._share_width())
             self.editor = combo
         elif field.kind == "fixed":
             self.editor = QLabel("", self)
@@ -108,6 +112,20 @@ class Row(QWidget):
         self._line.setAlignment(self.label, Qt.AlignmentFlag.AlignTop)
         self.label.setFixedHeight(28)
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._share_width()
+
+    def _share_width(self) -> None:
+        """The label's usual width; of a choice whose words would be cut, less, as far as the label has any to spare."""
+        usual = max(LABEL - INDENT * self.field.depth, 60)
+        if isinstance(self.editor, ChoiceField) and self._line.geometry().width() > 0:
+            missing = self.editor.wanted_width() - (self._line.geometry().width() - usual - self._line.spacing())
+            least = math.ceil(theme.metrics(13).horizontalAdvance(self.field.label)) + 2
+            usual -= min(max(missing, 0), max(usual - least, 0))
+        if self.label.width() != usual or self.label.maximumWidth() != usual:
+            self.label.setFixedWidth(usual)
+
     # values
 
     def set_value(self, value: Any) -> None:
@@ -119,8 +137,10 @@ class Row(QWidget):
                 self.slider.set_number(value)
         elif isinstance(editor, ChoiceField):
             editor.set_value(tag_of(value) if self.field.kind == "member" else str(value))
+            self._share_width()
         elif isinstance(editor, QCheckBox):
             editor.setChecked(bool(value))
+            self.explain("")
         elif isinstance(editor, QLabel):
             editor.setText(_summary(value))
 
@@ -128,6 +148,8 @@ class Row(QWidget):
         """What is expected, below the field; "" takes it away."""
         if message != self.message.text:
             self.message.set_text(message)
+            room = self.width() - INDENT * self.field.depth
+            self.message.setFixedHeight(30 if theme.metrics(_SMALL).horizontalAdvance(message) > room else 17)
             self.message.setVisible(bool(message))
             self.updateGeometry()
 
@@ -171,6 +193,8 @@ class Row(QWidget):
                 return (None, "") if self.field.optional else ((), "")
             found = [parse_number(part) for part in parts]
             whole = not self.field.integer or all(x is not None and x == int(x) for x in found)
+            if any(x is None and is_too_large(part) for x, part in zip(found, parts, strict=True)):
+                return None, f"too large, expected {self.field.expected}"
             if not whole or any(x is None or not self.field.contains(x) for x in found):
                 return None, f"expected {self.field.expected}"
             return tuple(int(x) if self.field.integer else float(x) for x in found if x is not None), ""
@@ -243,7 +267,8 @@ class NoteRow(QWidget):
 
 
 class ElidedLabel(QWidget):
-    """A label that is elided instead of asking for room; the whole text is then its tooltip."""
+    """A label that never asks for more room: too long for its width it takes two smaller lines, where it is high enough
+    for them, and is else elided; the whole text is its tooltip."""
 
     def __init__(self, text: str, parent: QWidget | None = None, px: int = 13, role: str = "text2") -> None:
         super().__init__(parent)
@@ -268,9 +293,23 @@ class ElidedLabel(QWidget):
         font = theme.font(self._px)
         painter.setFont(font)
         painter.setPen(theme.color(self._role))
-        shown = theme.metrics(self._px).elidedText(self.text, Qt.TextElideMode.ElideRight, self.width())
-        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft, shown)
+        place = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignLeft
+        if self.wraps:
+            painter.setFont(theme.font(_SMALL))
+            painter.drawText(self.rect().adjusted(0, -2, 0, 2), place | Qt.TextFlag.TextWordWrap, self.text)
+        else:
+            shown = theme.metrics(self._px).elidedText(self.text, Qt.TextElideMode.ElideRight, self.width())
+            painter.drawText(self.rect(), place, shown)
         painter.end()
+
+    @property
+    def wraps(self) -> bool:
+        """Whether it is written in two lines."""
+        if theme.metrics(self._px).horizontalAdvance(self.text) <= self.width():
+            return False
+        room = QRectF(0, 0, self.width(), 1000)
+        needed = theme.metrics(_SMALL).boundingRect(room, int(Qt.TextFlag.TextWordWrap), self.text)
+        return needed.height() <= self.height() + 4 and needed.width() <= self.width()
 
 
 class SectionHead(QWidget):

@@ -69,6 +69,8 @@ QComboBox QAbstractItemView { background: $card; color: $text; border: 1px solid
 QComboBox QAbstractItemView::item { min-height: 26px; padding: 0 8px; border-radius: 5px; }
 QComboBox QAbstractItemView::item:hover, QComboBox QAbstractItemView::item:selected { background: $accent_soft;
     color: $text; }
+QComboBox QAbstractItemView::item:disabled, QComboBox QAbstractItemView::item:disabled:hover { color: $disabled;
+    background: transparent; }
 QAbstractSpinBox::up-button, QAbstractSpinBox::down-button { width: 0; border: none; }
 
 QCheckBox, QRadioButton { color: $text; spacing: 10px; min-height: 22px; background: transparent; }

@@ -28,7 +28,8 @@ class Field:
     """One row of a form.
 
     path: "methods[0].optimizer.lr". kind: "number", "bool", "choice" (one of `options`), "member" (one of a registry or
-    of several structs; its own fields follow), "numbers" (a tuple of them), "text", "path", "note", "fixed".
+    of several structs; its own fields follow), "switch" (a struct or nothing; while it is on, its own fields follow),
+    "numbers" (a tuple of them), "text", "path", "note", "fixed".
     low, high, open_low, open_high: the range. slider: what a slider covers. depth: how deep inside chosen members.
     """
 
@@ -120,7 +121,10 @@ def _field(cls: type, name: str, hint: Any, value: Any, path: str, depth: int) -
         options = tuple((_tag(c), words.name_words(_tag(c), c)) for c in get_args(base))
         yield from _member(Field(kind="member", options=options, **common), value, nested=False)
     elif isinstance(base, type) and issubclass(base, msgspec.Struct):
-        yield from fields_of(value, path, depth)
+        if optional:
+            yield Field(kind="switch", **common), value
+        if value is not None:
+            yield from fields_of(value, path, depth + optional)
     elif base is bool:
         yield Field(kind="bool", **common), value
     elif base in (int, float):

@@ -7,7 +7,7 @@ when `changed` is emitted. Roles are named after what they mean ("gradient", "ne
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final, Literal
 
 from PySide6.QtCore import QObject, Qt, Signal
@@ -25,7 +25,8 @@ BOLD: Final = 600
 _FACES = ("Inter-Regular.otf", "Inter-Medium.otf", "Inter-SemiBold.otf")
 
 
-@dataclass(frozen=True)
+# compared by identity: pens and colours are looked up by theme
+@dataclass(frozen=True, eq=False)
 class Theme:
     """Colours by role, as "#RRGGBB"; `<role>_alpha` is the opacity of a tint. `map_*`: drawn over viridis or cividis.
 
@@ -315,7 +316,22 @@ def _follow(_scheme: Qt.ColorScheme) -> None:
 
 def color(role: str, alpha: float | None = None) -> QColor:
     """The colour of a role, with the opacity that belongs to it (or `alpha`, 0 to 1)."""
-    theme = _Current.theme
+    return QColor(_color(_Current.theme, role, alpha))
+
+
+def pen(role: str, running: bool = False, width: float | None = None, alpha: float | None = None) -> QPen:
+    """The stroke of a role: its width and dash. While a run plays (`running`) lines are 1 px wide: fast."""
+    return QPen(_pen(_Current.theme, role, running, width, alpha))
+
+
+def brush(role: str, alpha: float | None = None) -> QBrush:
+    """A solid fill in the colour of a role."""
+    return QBrush(_color(_Current.theme, role, alpha))
+
+
+# made once and copied: a frame asks for hundreds of them
+@lru_cache(maxsize=1024)
+def _color(theme: Theme, role: str, alpha: float | None) -> QColor:
     value = getattr(theme, role, None)
     if not isinstance(value, str) or not value.startswith("#"):
         if role.startswith("class") and role[5:].isdigit():
@@ -327,12 +343,12 @@ def color(role: str, alpha: float | None = None) -> QColor:
     return result
 
 
-def pen(role: str, running: bool = False, width: float | None = None, alpha: float | None = None) -> QPen:
-    """The stroke of a role: its width and dash. While a run plays (`running`) lines are 1 px wide: fast."""
+@lru_cache(maxsize=1024)
+def _pen(theme: Theme, role: str, running: bool, width: float | None, alpha: float | None) -> QPen:
     full, dash = _STROKES.get(role.removeprefix("map_"), (1.0, ()))
     full = full if width is None else width
     drawn = 1.0 if running else full
-    result = QPen(color(role, alpha), drawn)
+    result = QPen(_color(theme, role, alpha), drawn)
     result.setCosmetic(True)
     if dash:
         result.setDashPattern([part * full / drawn for part in dash])
@@ -341,11 +357,6 @@ def pen(role: str, running: bool = False, width: float | None = None, alpha: flo
         result.setCapStyle(Qt.PenCapStyle.RoundCap)
         result.setJoinStyle(Qt.PenJoinStyle.RoundJoin)
     return result
-
-
-def brush(role: str, alpha: float | None = None) -> QBrush:
-    """A solid fill in the colour of a role."""
-    return QBrush(color(role, alpha))
 
 
 def font(px: int = 13, weight: int = REGULAR) -> QFont:

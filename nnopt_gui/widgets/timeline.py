@@ -30,6 +30,13 @@ class _Words:
     priority: int
 
 
+def _name(plateau: Any, plateaus: Sequence[Any]) -> str:
+    """What a flat stretch is called: whether it is a plateau is an open question of the last one alone."""
+    if plateau.escaped:
+        return "plateau"
+    return "flat: plateau or converged?" if plateau is plateaus[-1] else "flat"
+
+
 class Timeline(QWidget):
     """Signals: sought(step) when the user clicks, drags or uses the keys."""
 
@@ -43,6 +50,7 @@ class Timeline(QWidget):
         self.plateaus: tuple[Any, ...] = ()
         self.interventions: tuple[tuple[int, str], ...] = ()
         self.status: dict[str, str] = {}
+        self.best: tuple[int, str] | None = None
         self._told = False  # about a run
         self._dragging = False
         self._hovered = False
@@ -69,12 +77,13 @@ class Timeline(QWidget):
         plateaus: Sequence[Any] = (),
         interventions: Sequence[tuple[int, str]] = (),
         status: Mapping[str, str] | None = None,
+        best: tuple[int, str] | None = None,
     ) -> None:
         """Show a run. length: rows there are (steps 0 .. length - 1); budget: its last step; cursor: the step shown.
 
         plateaus: with start, stop, escaped. interventions: (step, words). status: (label, value) pairs for the right
-        end, such as {"loss": "0.2587", "|g|": "0.1258"}; the step is written there by itself. Nothing is painted if
-        nothing changed, and at most once per frame.
+        end, such as {"loss": "0.2587", "|g|": "0.1258"}; the step is written there by itself. best: (step, words) of
+        the state with the lowest validation loss. Nothing is painted if nothing changed, and at most once per frame.
         """
         new = (
             max(length, 1),
@@ -83,8 +92,9 @@ class Timeline(QWidget):
             tuple(plateaus),
             tuple(interventions),
             dict(status or {}),
+            best,
         )
-        old = (self.length, self.budget, self.cursor, self.plateaus, self.interventions, self.status)
+        old = (self.length, self.budget, self.cursor, self.plateaus, self.interventions, self.status, self.best)
         if new == old and self._told:
             return
         self._told = True
@@ -92,7 +102,7 @@ class Timeline(QWidget):
             self._widths.clear()
         if new[1] != self.budget or new[3:5] != (self.plateaus, self.interventions):
             self._written = None
-        self.length, self.budget, self.cursor, self.plateaus, self.interventions, self.status = new
+        self.length, self.budget, self.cursor, self.plateaus, self.interventions, self.status, self.best = new
         self._measure_status()
         self.update()
 
@@ -186,7 +196,7 @@ class Timeline(QWidget):
         track = self._track()
         asked = []
         for plateau in self.plateaus:
-            text = "plateau" if plateau.escaped else "flat: plateau or converged?"
+            text = _name(plateau, self.plateaus)
             left, right = self.x_of(plateau.start), self.x_of(plateau.stop)
             asked.append(_Words(text, left, right, priority=-plateau.start))
         for i, (step, text) in enumerate(self.interventions):
@@ -219,6 +229,9 @@ class Timeline(QWidget):
         middle = self._track().center().y()
         for step, _ in self.interventions:
             symbols.draw(painter, "diamond", QPointF(self.x_of(step), middle), 13, "text", edge="card", edge_width=1.4)
+        if self.best is not None:
+            place = QPointF(self.x_of(self.best[0]), middle)
+            symbols.draw(painter, "square", place, 9, "validation", edge="card", edge_width=1.4)
         head = QPointF(self.x_of(self.cursor), middle)
         if self._hovered or self._dragging or self.hasFocus():
             painter.setPen(Qt.PenStyle.NoPen)
@@ -346,9 +359,11 @@ class Timeline(QWidget):
             for step, words in self.interventions
             if abs(self.x_of(step) - position.x()) <= 8
         ]
+        if self.best is not None and abs(self.x_of(self.best[0]) - position.x()) <= 6:
+            lines.append(f"step {numbers.integer(self.best[0])}: {self.best[1]}")
         for plateau in self.plateaus:
             if self.x_of(plateau.start) - 2 <= position.x() <= self.x_of(plateau.stop) + 2:
-                what = "plateau" if plateau.escaped else "flat: plateau or converged?"
+                what = _name(plateau, self.plateaus)
                 lines.append(f"{what}, {numbers.integer(plateau.stop - plateau.start)} steps")
         return "\n".join(lines) or f"step {numbers.integer(self.step_at(position.x()))}"
 

@@ -10,12 +10,15 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from nnopt.objectives.losses import LOSSES
+from nnopt.runs.changes import AnyChange, describe
 from nnopt.settings import Registry
+from nnopt_gui.widgets import numbers
 
 _NAMES = {
     "sgd": "Gradient",
     "rmsprop": "RMSprop",
-    "damped_newton": "Newton, damped",
+    "damped_newton": "Damped Newton",
     "full": "all examples",
     "mini": "mini-batches",
     "single": "one example",
@@ -57,6 +60,7 @@ _LABELS = {
     "std": "Deviation σ",
     "condition": "Condition κ",
     "validation": "Validation",
+    "minimum_improvement": "By more than",
 }
 
 #: sections of the experiment's form: (title, roots of the paths in it), longest root wins; what is changed while a run
@@ -81,6 +85,17 @@ def name_words(name: str, cls: type | None = None) -> str:
     return words[:1].upper() + words[1:]
 
 
+def change_words(change: AnyChange, before: Any, since: bool = True) -> str:
+    """What the user did to a run, as the forms call it: "method Gradient → Damped Newton". before: the experiment in
+    force before it; since: whether to say what a setting was until then."""
+    return describe(change, before, name_words, number_words, since)
+
+
+def number_words(number: float) -> str:
+    """A setting's number: 2,000 or 0.05."""
+    return numbers.integer(number) if isinstance(number, int) else numbers.short(number, 6)
+
+
 def label_words(field: str, label: str | None) -> str:
     """The label of a field: its own (with a capital), or its name with spaces."""
     words = _LABELS.get(field) or label or field.replace("_", " ")
@@ -91,13 +106,28 @@ def label_words(field: str, label: str | None) -> str:
 def text_choices(cls: type, field: str) -> tuple[tuple[str, str], ...]:
     """(value, words) of a text field that takes only some names: activations and losses."""
     from nnopt.objectives.activations import ACTIVATIONS
-    from nnopt.objectives.losses import LOSSES
 
     if field == "activation":
         return tuple((name, _NAMES.get(name, name.replace("_", " "))) for name in ACTIVATIONS)
     if field == "loss":
         return tuple((name, name_words(name)) for name in ("auto", *LOSSES))
     return ()
+
+
+def unfit_losses(dataset: Any) -> dict[str, str]:
+    """The losses that these examples cannot take, and why; dataset: None where there are no examples."""
+    if dataset is None:
+        return {}
+    if dataset.task == "regression":
+        why = "The target is a number, not a class:\nonly the squared error fits."
+        fits = {"squared_error"}
+    elif len(dataset.classes) > 2:
+        why = f"There are {len(dataset.classes)} classes:\nonly the cross-entropy fits."
+        fits = {"cross_entropy"}
+    else:
+        why = "There are two classes, hence one output:\nthe binary cross-entropy fits."
+        fits = {"binary_cross_entropy", "squared_error"}
+    return {name: why for name in LOSSES if name not in fits}
 
 
 def member_choices(registry: Registry[Any]) -> tuple[tuple[str, str], ...]:

@@ -1,8 +1,9 @@
 """What one writes in plain numpy for a network 2-16-16-1 (tanh, binary cross-entropy): the yardstick of the benchmarks.
 
-Straightforward and vectorized over examples, nothing preallocated, one parameter vector at a time. theta has the layout
-of nnopt: per layer a row-major block (fan_out, fan_in + 1), the bias last in each row. There are two ways to take theta
-apart: `plain`, general in the sizes, and `tuned`, with every slice written out; they differ by some 15 us per call.
+`Baseline` is that network, `AnyNetwork` one of any depth, with tanh or relu and one logit or several. Straightforward
+and vectorized over examples, nothing preallocated, one parameter vector at a time. theta has the layout of nnopt: per
+layer a row-major block (fan_out, fan_in + 1), the bias last in each row. There are two ways to take theta apart:
+`plain`, general in the sizes, and `tuned`, with every slice written out; they differ by some 15 us per call.
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ def spiral(n: int = 200, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     return X, np.repeat([0, 1], n // 2)
 
 
-def plain(theta: np.ndarray) -> list[np.ndarray]:
+def plain(theta: np.ndarray, sizes: tuple[int, ...] = SIZES) -> list[np.ndarray]:
     """Weights and biases per layer, for any sizes."""
     parts, start = [], 0
-    for fan_in, fan_out in pairwise(SIZES):
+    for fan_in, fan_out in pairwise(sizes):
         shape = (fan_out, fan_in + 1)
         size = int(np.prod(shape))
         block = theta[start : start + size].reshape(shape)
@@ -81,6 +82,36 @@ class Baseline:
     def plane(self, origin: np.ndarray, d1: np.ndarray, d2: np.ndarray, coords: np.ndarray) -> np.ndarray:
         """Loss at origin + a d1 + b d2 for every (a, b) of coords, in a loop."""
         return np.array([self.value(origin + a * d1 + b * d2) for a, b in coords])
+
+
+class AnyNetwork:
+    """Mean cross-entropy of a network of any sizes, activation "tanh" or "relu", with one logit or one per class."""
+
+    def __init__(self, X: np.ndarray, y: np.ndarray, sizes: tuple[int, ...], activation: str) -> None:
+        self.X, self.sizes, self.activation = X, sizes, activation
+        self.target = y[:, None] if sizes[-1] == 1 else np.eye(sizes[-1])[y]
+
+    def gradient(self, theta: np.ndarray) -> np.ndarray:
+        parts = plain(theta, self.sizes)
+        weights, biases = parts[::2], parts[1::2]
+        below = [self.X]
+        for W, b in zip(weights[:-1], biases[:-1], strict=True):
+            z = below[-1] @ W.T + b
+            below.append(np.tanh(z) if self.activation == "tanh" else np.maximum(z, 0.0))
+        z = below[-1] @ weights[-1].T + biases[-1]
+        if z.shape[1] == 1:
+            p = 1.0 / (1.0 + np.exp(-z))
+        else:
+            p = np.exp(z - z.max(axis=1, keepdims=True))
+            p /= p.sum(axis=1, keepdims=True)
+        d = (p - self.target) / len(z)
+        blocks = []
+        for level in reversed(range(len(weights))):
+            h = below[level]
+            blocks.append(np.column_stack([d.T @ h, d.sum(axis=0)]).ravel())
+            if level:
+                d = (d @ weights[level]) * (1.0 - h * h if self.activation == "tanh" else h > 0.0)
+        return np.concatenate(blocks[::-1])
 
 
 def hessian_rows(

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import baselines
 import numpy as np
 import pytest
-from baselines import Baseline
+from baselines import AnyNetwork, Baseline
 from threadpoolctl import threadpool_limits
 
 from nnopt.objectives.network import Network
@@ -128,6 +128,41 @@ def test_the_exact_hessian_of_337_parameters():
     ours, _, _, plain, _, own = times.values()
     assert plain / ours >= 15.0
     assert own / ours >= 6.0
+
+
+#: sizes and activation of networks that take other ways through the kernels
+OTHERS = {
+    "2-16-16-1, relu": ((2, 16, 16, 1), "relu"),
+    "2-16-16-3, tanh, softmax": ((2, 16, 16, 3), "tanh"),
+    "2-16-16-3, relu, softmax": ((2, 16, 16, 3), "relu"),
+    "2-10-10-10-1, tanh": ((2, 10, 10, 10, 1), "tanh"),
+    "2-10-10-10-3, relu, softmax": ((2, 10, 10, 10, 3), "relu"),
+}
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_the_exact_hessian_of_other_networks(name):
+    sizes, activation = OTHERS[name]
+    network = Network(sizes, activation)
+    y = Y if sizes[-1] == 1 else np.arange(len(X)) % sizes[-1]
+    loss = "binary_cross_entropy" if sizes[-1] == 1 else "cross_entropy"
+    objective, loop = NetworkObjective(network, X, y, loss=loss), AnyNetwork(X, y, sizes, activation)
+    theta = network.initial(1)
+    np.testing.assert_allclose(loop.gradient(theta), objective.gradient(theta), rtol=1e-9, atol=1e-15)
+    rows = range(0, network.size, 30)
+    some = baselines.hessian_rows(objective.gradient, theta, rows)
+    np.testing.assert_allclose(objective.hessian(theta)[rows], some, atol=1e-7)
+    times = baselines.fastest(
+        {
+            "nnopt, exact Hessian": lambda: objective.hessian(theta),
+            "differences of a plain numpy gradient": lambda: baselines.hessian_rows(loop.gradient, theta, rows),
+        },
+        rounds=100,
+    )
+    times["differences of a plain numpy gradient"] *= network.size / len(rows)
+    show(f"{name}: {network.size} parameters", times, 1e-3, "ms")
+    ours, differences = times.values()
+    assert differences / ours >= 15.0
 
 
 def test_a_hessian_vector_product_costs_at_most_three_gradients():

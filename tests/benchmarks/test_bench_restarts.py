@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from baselines import SIZES, spiral, value_and_gradient
+from baselines import SIZES, Baseline, spiral
 
 from nnopt.analysis.restarts import Ensemble
 from nnopt.objectives.network import Network
@@ -50,10 +50,11 @@ def seconds(contestants: dict[str, tuple[Callable[[], object], int]]) -> dict[st
 def plain_numpy(theta: np.ndarray, rows: Callable[[], np.ndarray] | None, updates: int) -> np.ndarray:
     """What one writes: a loop of gradient descent for one network."""
     X, y = spiral()
-    theta = theta.copy()
+    theta, whole = theta.copy(), Baseline(X, y)
     for _ in range(updates):
-        some = slice(None) if rows is None else rows()
-        theta -= RATE * value_and_gradient(theta, X[some], y[some])[1]
+        some = None if rows is None else rows()
+        batch = whole if some is None else Baseline(X[some], y[some])
+        theta -= RATE * batch.value_and_gradient(theta)[1]
     return theta
 
 

@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 from nnopt.runs.experiment import default_experiment
+from nnopt.runs.processes import Processes
 from nnopt.runs.sweep import Sweep, SweepResult, sweep, usable_processors
 from nnopt.runs.sweep_plan import Plan
-from nnopt.runs.sweep_processes import Processes
 
 AXES = ["lr=0.01..1:log:20", "seed=0..9", "steps=600"]
 ROUNDS = int(os.environ.get("NNOPT_BENCH_ROUNDS", "2"))

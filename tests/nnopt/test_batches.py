@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from run_strategies import all_batches
 
 from nnopt.errors import SettingsError
-from nnopt.optimizers.batches import Full, Mini, Single
+from nnopt.optimizers.batches import Batches, Full, Mini, Single
 
 sizes = st.integers(1, 40)
 seeds = st.integers(0, 2**63 - 1)
@@ -57,6 +59,26 @@ def test_draws_with_replacement_are_even():
     counts = np.bincount(np.concatenate([sampler.rows(t) for t in range(1000)]), minlength=7)
     # 10,000 draws on 7 examples: standard deviation 35 around 1429
     assert np.abs(counts - 10_000 / 7).max() < 5 * 35
+
+
+def test_without_replacement_every_batch_is_as_likely_as_every_other():
+    # the 10 pairs of 5 examples, in the first place of 5000 epochs: standard deviation 21 around 500
+    sampler = Mini(size=2).sampler(5, seed=4)
+    pairs = Counter(tuple(sorted(sampler.rows(t).tolist())) for t in range(0, 5000 * 3, 3))
+    assert sorted(pairs) == list(combinations(range(5), 2))
+    assert max(abs(count - 500) for count in pairs.values()) < 5 * 21
+
+
+@pytest.mark.parametrize("name", Batches.registry.names())
+def test_no_way_to_batch_draws_what_is_no_example_or_forgets_one(name):
+    sampler = Batches.registry.get(name)().sampler(23, seed=2)
+    steps = 40 * sampler.steps_per_epoch
+    drawn = [np.arange(23) if (rows := sampler.rows(t)) is None else rows for t in range(steps)]
+    counts = np.bincount(np.concatenate(drawn), minlength=23)
+    # 40 passes: each example once in each, or as often on average
+    assert len(counts) == 23
+    assert (counts > 0).all()
+    assert counts.sum() == pytest.approx(23 * sampler.epoch(steps), rel=1e-12)
 
 
 def test_single_examples_come_in_a_new_order_every_epoch():

@@ -240,7 +240,7 @@ def test_a_planned_intervention_that_is_not_valid_says_so_when_it_is_due():
         (SetSetting("methods[0].optimizer.lr", 0.4), "learning rate 0.1 → 0.4"),
         (SetSetting("methods[0].optimizer", optimizers.Adam()), "method momentum → adam"),
         (SetSetting("methods[0].optimizer", optimizers.Momentum(lr=4.0)),
-         "method momentum lr 0.1 → momentum lr 4"),
+         "method momentum learning rate 0.1 → 4"),
         (SetSetting("methods[0].schedule", schedules.Hold(k=9)), "schedule constant → hold"),
         (SetSetting("methods[0].batches", batches.Mini(size=10)), "batch full → mini"),
         (SetSetting("problem.l2", 0.01), "L2 penalty 0.001 → 0.01"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import contextlib
 import csv
+import inspect
 import os
 import re
 import signal
@@ -15,8 +16,10 @@ import threading
 import numpy as np
 import pytest
 
-from nnopt import cli
-from nnopt.cli_sweep import Bar
+from nnopt import analysis, cli
+from nnopt.analysis import theory
+from nnopt.analysis.directions import KINDS
+from nnopt.cli_sweep import RunsBar
 from nnopt.cli_words import describe_settings
 from nnopt.objectives import functions
 from nnopt.optimizers import SGD
@@ -124,6 +127,23 @@ def test_list_shows_settings_with_their_ranges(capsys):
     expected = (
         "optimizers\n", "lr = 0.1   (> 0; learning rate)", "beta = 0.9   (>= 0 and < 1", "glorot_uniform",
         "then = inverse_time", "one of playground, convnetjs", "rosenbrock ",
+    )  # fmt: skip
+    for words in expected:
+        assert words in out
+
+
+def test_list_names_directions_analyses_and_predictions_with_their_arguments(capsys):
+    directions = {name: text for name, text, _ in cli.catalogue("directions")}
+    assert directions == KINDS
+    for kind, members in (("analyses", analysis), ("predictions", theory)):
+        functions_of = {name for name in members.__all__ if inspect.isfunction(getattr(members, name))}
+        assert {name for name, _, _ in cli.catalogue(kind)} == functions_of
+        # one line each, as the eye can take in
+        assert max(len(text) for _, text, _ in cli.catalogue(kind)) < 160
+    _, out, _ = call(capsys, "list")
+    expected = (
+        "armijo ", "patience = 20   (>= 1; measurements; patience)", "(objective, theta, most=600)",
+        "edge_of_stability ", "(lr, beta=0.0)", "dtype=float32, threads=1, progress=None)", "filter-normalized",
     )  # fmt: skip
     for words in expected:
         assert words in out
@@ -247,7 +267,7 @@ def test_the_command_line_says_what_is_wrong(capsys, tmp_path, experiment_file):
 
 
 def test_a_terminal_shows_how_far_a_sweep_is():
-    bar = Bar(total=200, known=50)
+    bar = RunsBar(total=200, known=50)
     assert bar.text(0.0) == "[#######.......................] 50 / 200 runs"
     for _ in range(50):
         bar.step(Result("diverged"))

@@ -1,11 +1,8 @@
 """What a whole Hessian costs: predicted for any network, and measured."""
 
-import doctest
-
 import numpy as np
 import pytest
 
-from nnopt.analysis import cost
 from nnopt.analysis.cost import HessianCost, hessian_cost, measured_hessian
 from nnopt.errors import SettingsError
 from nnopt.objectives.network import Network
@@ -59,7 +56,3 @@ def test_costs_are_told_in_words():
 def test_there_must_be_an_example():
     with pytest.raises(SettingsError, match="examples"):
         hessian_cost(Network((2, 1)), 0)
-
-
-def test_the_examples_in_the_docstrings_run():
-    assert doctest.testmod(cost).failed == 0

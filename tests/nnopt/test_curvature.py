@@ -1,11 +1,8 @@
 """Curvature: eigenpairs, their signs, and what they make of gradient and Newton steps."""
 
-import doctest
-
 import numpy as np
 import pytest
 
-from nnopt.analysis import curvature
 from nnopt.analysis.curvature import (
     extreme_spectrum,
     hessian_of,
@@ -183,7 +180,3 @@ def test_a_hessian_that_is_not_finite_has_no_curvatures():
     assert np.isnan(spectrum(np.full((2, 2), np.nan)).values).all()
     with pytest.raises(ShapeError, match=r"\(P, P\)"):
         spectrum(np.zeros((2, 3)))
-
-
-def test_the_examples_in_the_docstrings_run():
-    assert doctest.testmod(curvature).failed == 0

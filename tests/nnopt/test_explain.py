@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import nnopt
-from nnopt.analysis.explain import apart, explain, number
+from nnopt.analysis.explanation import apart, explain, number
 from nnopt.errors import SettingsError
 from nnopt.objectives.network import Network
 from nnopt.objectives.objective import NetworkObjective

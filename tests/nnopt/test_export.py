@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import doctest
 
 import numpy as np
 import pytest
@@ -155,10 +154,6 @@ def test_a_file_that_cannot_be_written_is_named_and_nothing_is_left(tmp_path, ru
     with pytest.raises(SpecError, match="cannot be written"):
         save_history(run.history, tmp_path / f"taken{suffix}")
     assert list(tmp_path.iterdir()) == [tmp_path / f"taken{suffix}"]
-
-
-def test_the_examples_in_the_docstrings_run():
-    assert doctest.testmod(export).failed == 0
 
 
 @pytest.mark.parametrize("suffix", [".csv", ".npz"])

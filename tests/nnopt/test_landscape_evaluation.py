@@ -1,6 +1,5 @@
 """Grids with several threads, progress and callbacks; projected paths; where a plane is convex."""
 
-import doctest
 import threading
 
 import numpy as np
@@ -8,7 +7,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nnopt.analysis import convexity, landscape, parallel
 from nnopt.analysis.landscape import (
     Plane,
     Slice,
@@ -16,6 +14,7 @@ from nnopt.analysis.landscape import (
     convexity_map,
     convexity_of_grid,
     grid,
+    losses,
     progressive_grid,
     project_path,
     refine,
@@ -82,6 +81,25 @@ def test_several_threads_serve_functions_and_user_classes_too():
     assert threading.get_ident() not in seen
     # overflow in a thread is as quiet as on the caller's
     assert np.isinf(grid(f, AXES, 1e200, 21, threads=2)).any()
+
+
+def test_several_threads_share_any_parameter_vectors(objective):
+    thetas = np.random.default_rng(2).standard_normal((501, objective.size))
+    told = []
+    found = losses(objective, thetas, threads=3, progress=told.append)
+    np.testing.assert_allclose(found, objective.values(thetas), rtol=1e-12)
+    assert told[-1] == 1.0
+    assert losses(objective, np.empty((0, objective.size))).shape == (0,)
+
+
+def test_coordinates_and_vectors_of_another_shape_are_refused(objective, plane):
+    for coords in (np.zeros(4), np.zeros((4, 3)), np.zeros((2, 2, 2))):
+        with pytest.raises(ShapeError, match=r"coords: expected shape \(K, 2\)"):
+            values_at(objective, plane, coords)
+    with pytest.raises(ShapeError, match=r"expected shape \(K, 1\), got \(3, 2\)"):
+        slice_values(objective, Slice(plane.origin, plane.d1), np.zeros((3, 2)))
+    with pytest.raises(ShapeError, match=r"thetas: expected shape \(K, P\)"):
+        losses(objective, plane.origin)
 
 
 def test_what_goes_wrong_in_a_thread_reaches_the_caller():
@@ -227,8 +245,3 @@ def test_a_linear_function_is_flat_and_infinite_losses_have_no_sign():
     assert convexity_of_grid(a, b, wall).signs[1, 1] == 1
     with pytest.raises(ShapeError, match="n1, n2"):
         convexity_of_grid(a, b, np.zeros((5, 4)))
-
-
-def test_the_examples_in_the_docstrings_run():
-    for module in (landscape, convexity, parallel):
-        assert doctest.testmod(module).failed == 0

@@ -71,6 +71,29 @@ def test_the_strong_wolfe_conditions_hold(name, seed, constants, first):
     assert abs(gradient_there @ direction) <= curvature * abs(slope)
 
 
+@pytest.mark.parametrize("search", [armijo, strong_wolfe])
+@pytest.mark.parametrize("kind", ["gradient", "preconditioned", "newton", "coordinate", "random"])
+def test_a_method_of_ones_own_with_any_descent_directions_reaches_the_minimum(kind, search):
+    f = functions.get("quadratic", condition=8.0)
+    random, theta, count = np.random.default_rng(0), f.start, 0
+    while np.linalg.norm(f.gradient(theta)) > 1e-6 and count < 600:
+        value, gradient = f.value_and_gradient(theta)
+        direction = {
+            "gradient": -gradient,
+            "preconditioned": -np.diag([3.0, 0.2]) @ gradient,
+            "newton": -np.linalg.solve(f.hessian(theta), gradient),
+            "coordinate": -np.where(np.abs(gradient) == np.abs(gradient).max(), gradient, 0.0),
+            "random": random.normal(size=2),
+        }[kind]
+        direction = direction if gradient @ direction <= 0 else -direction
+        ask = f.value if search is armijo else f.value_and_gradient
+        found = search(ask, theta, direction, value, gradient)
+        assert found.value <= value
+        theta, count = theta + found.factor * direction, count + 1
+    assert theta == pytest.approx(f.minima[0].theta, abs=1e-5)
+    assert count <= (3 if kind == "newton" else 400)
+
+
 def test_where_scipy_finds_a_wolfe_step_so_do_we_with_about_as_many_evaluations():
     ours, theirs = [], []
     for name, seed in product(NAMES, range(30)):

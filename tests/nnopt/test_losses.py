@@ -1,7 +1,11 @@
 """Losses: closed forms, slopes and curvatures, exactness at |z| = 1e4, refusal of labels that do not fit."""
 
+from decimal import Context, Decimal, localcontext
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nnopt.errors import DataError, ShapeError, UnknownNameError, UnsupportedError
 from nnopt.objectives.losses import LOSSES, loss_function
@@ -88,6 +92,58 @@ def test_several_parameter_vectors_at_once_are_the_same_as_one_after_another(nam
         assert totals[k] == pytest.approx(total, rel=1e-14)
         np.testing.assert_allclose(together[k], slopes.T, rtol=1e-14)
     np.testing.assert_allclose(loss.sums(z, targets, work), totals, rtol=1e-14)
+
+
+# ---- against a computation with 60 digits
+
+
+def exactly(
+    name: str, row: list[float], target: int | list[float]
+) -> tuple[Decimal, list[Decimal], list[list[Decimal]]]:
+    """Loss, slope and curvature of one example, as defined: 60 digits, of which at most 10 cancel."""
+    z = [Decimal(x) for x in row]
+    same = [[Decimal(a == b) for b in range(len(z))] for a in range(len(z))]
+    if name == "squared_error":
+        difference = [a - Decimal(b) for a, b in zip(z, target, strict=True)]
+        return sum(d * d for d in difference) / 2, difference, same
+    if name == "binary_cross_entropy":
+        p = z[0].exp() / (1 + z[0].exp())
+        return (1 + z[0].exp()).ln() - target * z[0], [p - target], [[p * (1 - p)]]
+    total = sum(a.exp() for a in z)
+    p = [a.exp() / total for a in z]
+    slope = [share - same[target][c] for c, share in enumerate(p)]
+    return total.ln() - z[target], slope, [[p[a] * (same[a][b] - p[b]) for b in range(len(z))] for a in range(len(z))]
+
+
+#: small, ordinary and huge outputs
+outputs = st.one_of(st.floats(-5, 5), st.floats(-1e4, 1e4), st.sampled_from([0.0, 1e-9, -40.0, 1e4, -1e4]))
+
+
+@every_loss
+@given(data=st.data())
+def test_value_slope_and_curvature_agree_with_sixty_digits(name, data):
+    count = OUTPUTS[name]
+    rows = data.draw(st.lists(st.lists(outputs, min_size=count, max_size=count), min_size=1, max_size=4))
+    z = np.array(rows)
+    if name == "squared_error":
+        y = np.array(data.draw(st.lists(st.lists(outputs, min_size=count, max_size=count), min_size=len(rows),
+                                        max_size=len(rows))))  # fmt: skip
+    else:
+        y = np.array(data.draw(st.lists(st.integers(0, max(1, count - 1)), min_size=len(rows), max_size=len(rows))))
+    with localcontext(Context(prec=60, Emin=-(10**6), Emax=10**6)):
+        exact = [exactly(name, row, label) for row, label in zip(rows, y.tolist(), strict=True)]
+        value = float(sum(loss for loss, _, _ in exact))
+        slope = np.array([[float(x) for x in slopes] for _, slopes, _ in exact])
+        curvature = np.array([[[float(x) for x in line] for line in bends] for _, _, bends in exact])
+    total, slopes = summed(name, z, y)
+    # differences of outputs are rounded before they are used
+    rounding = 4e-16 * np.abs(z).max() if name == "cross_entropy" else 0.0
+    assert total == pytest.approx(value, rel=1e-14, abs=1e-50 + len(rows) * rounding)
+    assert sums_only(name, z, y) == pytest.approx(value, rel=1e-14, abs=1e-50 + len(rows) * rounding)
+    np.testing.assert_allclose(slopes, slope, rtol=1e-13, atol=1e-15 + rounding)
+    loss = loss_function(name)
+    bends = np.moveaxis(loss.curvature(loss.mean(z.T)), -1, 0)
+    np.testing.assert_allclose(bends, curvature, rtol=1e-12, atol=1e-15 + rounding)
 
 
 @pytest.mark.parametrize("size", [1e2, 1e3, 1e4])

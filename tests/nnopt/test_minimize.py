@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 import nnopt
-from nnopt.analysis.explain import explain
+from nnopt.analysis.explanation import explain
 from nnopt.errors import NnoptError, SettingsError, ShapeError, UnsupportedError
 from nnopt.objectives import functions
 from nnopt.objectives.network import Network
 from nnopt.objectives.objective import NetworkObjective
 from nnopt.optimizers import SGD, Adam, DampedNewton, Momentum, Newton
 from nnopt.optimizers.batches import Full, Mini
-from nnopt.optimizers.damped_newton import REFUSED
+from nnopt.optimizers.damped_newton import REFUSED, SHORTENED
 from nnopt.optimizers.schedules import InverseTime
 from nnopt.runs.experiment import Experiment, FunctionProblem, Method, Stop
 from nnopt.runs.minimize import minimize
@@ -239,7 +239,7 @@ def test_damped_newton_says_so_when_it_stands_still():
             return np.array([[-1.0]])
 
     history = minimize(Steep(), DampedNewton(), steps=3)
-    assert history.notes == ((0, REFUSED),)
+    assert history.notes == ((0, REFUSED), (2, SHORTENED))
 
 
 def test_clipping_a_gradient_whose_square_overflows_gives_a_step_of_that_length():

@@ -1,13 +1,11 @@
 """Gradient noise: the exact formula against enumeration and against batches drawn as a run draws them."""
 
-import doctest
 import itertools
 import math
 
 import numpy as np
 import pytest
 
-from nnopt.analysis import noise
 from nnopt.analysis.noise import epoch_times, example_gradients, gradient_noise, measure_noise
 from nnopt.errors import SettingsError, UnsupportedError
 from nnopt.objectives import datasets, functions
@@ -111,7 +109,3 @@ def test_what_has_no_examples_or_not_so_many_is_refused():
         measure_noise(objective, theta, 5, draws=0)
     with pytest.raises(SettingsError, match="repeats"):
         epoch_times(objective, theta, repeats=0)
-
-
-def test_the_examples_in_the_docstrings_run():
-    assert doctest.testmod(noise).failed == 0

@@ -1,11 +1,8 @@
 """Paths between solutions: straight, aligned, and bent around the barrier."""
 
-import doctest
-
 import numpy as np
 import pytest
 
-from nnopt.analysis import paths
 from nnopt.analysis.paths import BendObjective, Path, aligned_path, connect, losses_along, straight_path
 from nnopt.analysis.symmetry import random_symmetry
 from nnopt.errors import SettingsError, ShapeError
@@ -112,7 +109,3 @@ def test_ends_that_do_not_fit_are_refused():
         losses_along(functions.get("rosenbrock"), straight_path([0, 0], [1, 1]), n=1)
     with pytest.raises(SettingsError, match="nodes"):
         BendObjective(functions.get("rosenbrock"), [0, 0], [1, 1], nodes=0)
-
-
-def test_the_examples_in_the_docstrings_run():
-    assert doctest.testmod(paths).failed == 0

@@ -1,15 +1,12 @@
 """Many starts at once: the same runs as one by one, and what their solutions have in common."""
 
-import doctest
-
 import msgspec
 import numpy as np
 import pytest
 
-from nnopt.analysis import ensembles, restarts, solutions
 from nnopt.analysis.ensembles import NetworkEvaluator, is_elementwise
 from nnopt.analysis.restarts import Ensemble, restart, train_together
-from nnopt.analysis.solutions import clusters, differences, disagreement, histogram, votes
+from nnopt.analysis.solutions import clusters, differences, disagreement, disagreement_map, histogram, votes
 from nnopt.analysis.symmetry import random_symmetry
 from nnopt.errors import SettingsError, ShapeError, UnsupportedError
 from nnopt.objectives import datasets, functions
@@ -61,6 +58,27 @@ def test_every_first_order_method_agrees_with_separate_runs(kind, batches):
     # a line search turns rounding into other steps sooner or later
     steps = 60 if is_elementwise(kind()) else 6
     assert largest_difference(problem(), kind(), batches, steps=steps) < 1e-9
+
+
+@pytest.mark.parametrize("batches", [Full(), Mini(size=7)])
+@pytest.mark.parametrize("options", [{"weight_decay": 0.05}, {"clip": 0.1}, {"weight_decay": 0.05, "clip": 0.1}])
+@pytest.mark.parametrize("name", ["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam"])
+def test_weight_decay_and_clipping_are_those_of_separate_runs(name, options, batches):
+    assert largest_difference(problem(), get(name)(lr=0.05, **options), batches, steps=40) < 1e-9
+
+
+@pytest.mark.parametrize("name", ["sgd", "newton", "trust_region", "saddle_free_newton", "damped_newton"])
+def test_what_a_run_has_come_to_is_said_as_of_a_run_of_its_own(name):
+    # into the saddle, into a minimum, and away along the ridge
+    begin = [[0.0, 0.0], [1.0, 0.0], [1.0, 1e-3], [0.0, 3.0]]
+    method = get(name)()
+    for case in (functions.get("himmelblau"), functions.formula("x**2 - y**2 + y**4")):
+        found = train_together(case, method, begin, 300)
+        for k, start in enumerate(begin):
+            alone = minimize(case, method, start, 300).outcome
+            assert (found.outcomes[k].kind, found.outcomes[k].step) == (alone.kind, alone.step)
+            if alone.kind == "converged":
+                assert found.outcomes[k].reason == alone.reason
 
 
 @pytest.mark.parametrize(
@@ -268,6 +286,24 @@ def test_members_of_a_kind_all_lie_within_the_limit_of_each_other():
     assert found.count >= 4
 
 
+def test_kinds_are_those_of_joining_the_two_nearest_again_and_again():
+    random = np.random.default_rng(3)
+    for _ in range(20):
+        places = random.random((14, 2))
+        distances = np.linalg.norm(places[:, None] - places, axis=-1)
+        kinds = [{k} for k in range(14)]
+        while len(kinds) > 1:
+            far = {(a, b): max(distances[i, j] for i in kinds[a] for j in kinds[b])
+                   for a in range(len(kinds)) for b in range(a)}  # fmt: skip
+            a, b = min(far, key=far.get)
+            if far[a, b] > 0.4:
+                break
+            kinds[b] |= kinds.pop(a)
+        found = clusters(distances, within=0.4)
+        assert {frozenset(members.tolist()) for members in found.members} == {frozenset(kind) for kind in kinds}
+        assert 1 < found.count < 14
+
+
 def test_networks_without_finite_outputs_are_no_solutions():
     objective = problem(points=30)
     thetas = starts(objective, 3)
@@ -288,6 +324,54 @@ def test_the_disagreement_is_the_share_against_the_majority():
     np.testing.assert_allclose(disagreement(cast), counted, rtol=1e-12)
     with pytest.raises(ShapeError, match=r"\(K, M\)"):
         disagreement([0, 1])
+
+
+def test_the_disagreement_map_counts_votes_at_every_point_of_the_window():
+    objective = problem(points=50)
+    thetas = 3.0 * starts(objective, 7)
+    found = disagreement_map(objective, thetas, (-2.0, 1.0, 0.0, 4.0), (5, 4))
+    assert (found.x.tolist(), found.y[[0, -1]].tolist()) == ([-2.0, -1.25, -0.5, 0.25, 1.0], [0.0, 4.0])
+    assert found.share.shape == found.majority.shape == (5, 4)
+    for i, x in enumerate(found.x):
+        for j, y in enumerate(found.y):
+            ones = sum(objective.outputs(theta, [[x, y]])[0, 0] > 0 for theta in thetas)
+            assert found.share[i, j] == pytest.approx(min(ones, 7 - ones) / 7)
+            assert found.majority[i, j] == (ones > 3)
+    assert found.mean == pytest.approx(found.share.mean())
+    assert found.share.max() > 0
+    # the examples fill the middle half of the window that is chosen for them
+    whole = disagreement_map(objective, thetas, n=11)
+    for axis, column in zip((whole.x, whole.y), objective.X.T, strict=True):
+        assert np.interp([column.min(), column.max()], axis, np.linspace(0, 1, 11)) == pytest.approx([0.25, 0.75])
+    nobody = disagreement_map(objective, thetas * np.nan, n=3)
+    assert np.isnan(nobody.share).all()
+    assert (nobody.majority == -1).all()
+    assert np.isnan(nobody.mean)
+    with pytest.raises(UnsupportedError, match="a network of 2 inputs, got 3"):
+        disagreement_map(problem(sizes=(3, 4, 1)), starts(problem(sizes=(3, 4, 1)), 2))
+    with pytest.raises(UnsupportedError, match="no classes"):
+        disagreement_map(problem(loss="squared_error"), thetas)
+
+
+def test_one_call_each_for_what_restarts_have_in_common():
+    experiment = msgspec.structs.replace(default_experiment(), steps=300)
+    found = restart(experiment, range(12))
+    objective = found.objective
+    assert found.classifies
+    assert found.histogram(5).counts.tolist() == histogram(found.losses, 5).counts.tolist()
+    kinds = clusters(differences(objective, found.theta), 0.02, found.losses)
+    assert found.clusters(0.02).labels.tolist() == kinds.labels.tolist()
+    assert found.clusters(0.02).sizes == kinds.sizes
+    np.testing.assert_array_equal(found.disagreement(), disagreement(votes(objective, found.theta)))
+    elsewhere = [[0.0, 0.0], [1.0, 2.0]]
+    np.testing.assert_array_equal(found.disagreement(elsewhere), disagreement(votes(objective, found.theta, elsewhere)))
+    np.testing.assert_array_equal(
+        found.disagreement_map(n=7).share, disagreement_map(objective, found.theta, n=7).share
+    )
+    minima = train_together(functions.get("himmelblau"), get("sgd")(lr=0.01), [[1.0, 1.0]], 5)
+    assert not minima.classifies
+    with pytest.raises(UnsupportedError, match="clusters: solutions are compared by the outputs of a network"):
+        minima.clusters()
 
 
 def test_votes_and_differences_follow_the_outputs():
@@ -320,8 +404,3 @@ def test_the_histogram_counts_every_finite_loss_once():
     assert histogram([2.0] * 5, bins=3).counts.sum() == 5
     assert histogram([0.0], bins=3).counts.sum() == 1
     assert histogram([np.nan], bins=3).counts.tolist() == [0, 0, 0]
-
-
-@pytest.mark.parametrize("module", [restarts, ensembles, solutions])
-def test_the_examples_in_the_docstrings_run(module):
-    assert doctest.testmod(module).failed == 0

@@ -61,6 +61,37 @@ def test_schedules_follow_their_formulas(schedule, expected):
     assert [schedule.factor(t) for t in range(4)] == pytest.approx(expected, rel=1e-14)
 
 
+def in_closed_form(schedule, t):
+    """a_t / a, from the formulas that define the schedules; one that is not here is not checked, and fails."""
+    name = schedule.__struct_config__.tag
+    if name in ("hold", "warmup"):
+        before = 1.0 if name == "hold" else (t + 1) / (schedule.k + 1)
+        return before if t < schedule.k else in_closed_form(schedule.then, t - schedule.k)
+    return {
+        "constant": lambda s: 1.0,
+        "inverse_time": lambda s: 1 / (1 + s.d * t),
+        "power": lambda s: math.exp(-s.d * math.log(t + 1)),
+        "step": lambda s: math.prod([s.by] * (t // s.every)),
+        "exponential": lambda s: math.exp(-s.d) ** t,
+        "cosine": lambda s: s.floor + (1 - s.floor) * math.cos(math.pi / 2 * min(t / s.steps, 1)) ** 2,
+    }[name](schedule)
+
+
+@given(all_schedules, st.integers(0, 500))
+def test_every_schedule_is_its_closed_form(schedule, t):
+    expected = in_closed_form(schedule, t)
+    assert schedule.factor(t) == pytest.approx(expected, rel=1e-10, abs=1e-15)
+    assert schedule.factors([t, 0])[0] == pytest.approx(expected, rel=1e-10, abs=1e-15)
+
+
+@pytest.mark.parametrize("name", Schedule.registry.names())
+def test_no_schedule_is_without_a_closed_form_here(name):
+    schedule = Schedule.registry.get(name)()
+    assert [schedule.factor(t) for t in (0, 7, 150)] == pytest.approx(
+        [in_closed_form(schedule, t) for t in (0, 7, 150)]
+    )
+
+
 @pytest.mark.parametrize(
     ("schedule", "diverges", "summable"),
     [

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import math
+from importlib import import_module
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from method_outcomes import CURVED, OF_OUTPUTS
 from run_strategies import all_batches, all_schedules, network_problems
 from scipy.linalg import sqrtm
 from second_order_problems import NEVER, Liar, Quadratic, network, seeds, sizes, symmetric, update_at
 
 from nnopt import optimizers
-from nnopt.analysis.explain import explain
+from nnopt.analysis.explanation import explain, number
 from nnopt.errors import SettingsError, UnsupportedError
 from nnopt.objectives import functions
 from nnopt.objectives.network import Network
@@ -26,14 +28,15 @@ from nnopt.runs.experiment import Experiment, Method, default_experiment, set_pa
 from nnopt.runs.minimize import minimize
 from nnopt.runs.run import Memory, Run
 
-NEW = ("saddle_free_newton", "gauss_newton", "trust_region", "newton_cg", "lbfgs")
-ON_FUNCTIONS = tuple(name for name in NEW if name != "gauss_newton")
+#: all that look before they step; Newton's own method does not
+CAREFUL = tuple(sorted((*CURVED, *OF_OUTPUTS)))
+ON_FUNCTIONS = tuple(CURVED)
 
 
 # ---- what all of them have in common
 
 
-@pytest.mark.parametrize("name", NEW)
+@pytest.mark.parametrize("name", CAREFUL)
 def test_a_step_says_what_it_predicted_and_what_happened(name):
     objective = network(l2=0.01)
     history = minimize(objective, optimizers.get(name)(), objective.network.initial(1), steps=15)
@@ -44,14 +47,14 @@ def test_a_step_says_what_it_predicted_and_what_happened(name):
         assert detail["actual"] == pytest.approx(history.value[step + 1] - history.value[step], abs=1e-14)
         assert detail["gain_ratio"] == pytest.approx(detail["actual"] / detail["predicted"])
         assert detail["accepted"] == 1.0
-        if name in ("saddle_free_newton", "trust_region", "newton_cg"):
+        if name not in ("lbfgs", "gauss_newton"):
             theta, hessian = history.theta[step], objective.hessian(history.theta[step])
             model = objective.gradient(theta) @ update.step + 0.5 * update.step @ hessian @ update.step
             assert detail["predicted"] == pytest.approx(model, rel=1e-9)
     assert (np.diff(history.value) < 0).all()
 
 
-@pytest.mark.parametrize("name", NEW)
+@pytest.mark.parametrize("name", CAREFUL)
 def test_explain_tells_what_the_method_built_and_said(name):
     objective = network()
     history = minimize(objective, optimizers.get(name)(), objective.network.initial(1), steps=6)
@@ -66,7 +69,47 @@ def test_explain_tells_what_the_method_built_and_said(name):
             assert f"{said[0].upper()}{said[1:]}." in facts.sentences
 
 
-@pytest.mark.parametrize("name", NEW)
+@pytest.mark.parametrize("name", CAREFUL)
+def test_a_shortened_step_is_said_to_be_and_why(name):
+    said = import_module(f"nnopt.optimizers.{'damped_newton' if name == 'gauss_newton' else name}").SHORTENED
+    seen = set()
+    for function, start in (("steep_beside_flat", [4.0]), ("rosenbrock", None), ("goldstein_price", [-0.5, 1.0])):
+        f = SumOfOne(functions.get(function))
+        settings = {"radius": 50.0} if name == "trust_region" else {}
+        history = minimize(f, optimizers.get(name)(**settings), start or f.f.start, steps=30)
+        for step in range(history.length - 1):
+            facts = explain(history, step)
+            if "trials" in facts.detail:
+                shortened = facts.detail["trials"] > 1 and facts.detail["accepted"] == 1
+            elif name == "lbfgs":
+                slope = np.linalg.norm(facts.gradient)
+                shortened = facts.detail["step_factor"] < (1 if facts.detail["pairs"] else min(1, 1 / slope))
+            else:
+                shortened = facts.detail["step_factor"] < 1 and facts.detail["accepted"] == 1
+            assert (said in facts.note) == shortened
+            assert (f"{said[0].upper()}{said[1:]}." in facts.sentences) == shortened
+            seen.add(bool(shortened))
+    assert seen == {True, False}
+
+
+@pytest.mark.parametrize("name", CAREFUL)
+def test_damping_or_radius_before_and_after_are_explained_and_are_those_of_the_run(name):
+    objective = network(l2=0.01)
+    history = minimize(objective, optimizers.get(name)(), objective.network.initial(3), steps=10)
+    for step in range(history.length - 1):
+        facts = explain(history, step)
+        for kept in ("damping", "radius"):
+            if hasattr(facts.slots, kept):
+                assert facts.detail[f"{kept}_before"] == getattr(history.seek(step).slots, kept)
+                assert facts.detail[f"{kept}_after"] == getattr(history.seek(step + 1).slots, kept)
+        assert facts.detail["actual"] == pytest.approx(facts.actual, abs=1e-14)
+        said = next(sentence for sentence in facts.sentences if sentence.startswith("The quadratic model predicted"))
+        if name not in ("lbfgs", "gauss_newton"):  # their models are not the loss's own quadratic
+            assert number(facts.detail["predicted"]) in said
+        assert number(facts.actual) in said
+
+
+@pytest.mark.parametrize("name", CAREFUL)
 def test_a_step_that_cannot_help_is_refused_and_why_is_said(name):
     history = minimize(Liar(), optimizers.get(name)(), [1.0, 2.0], steps=3)
     assert np.array_equal(history.theta[:3], [[1.0, 2.0]] * 3)
@@ -77,13 +120,13 @@ def test_a_step_that_cannot_help_is_refused_and_why_is_said(name):
         radii = [history.seek(step).slots.radius for step in range(3)]
         assert radii == sorted(radii, reverse=True)
         assert radii[-1] < 1e-6 * radii[0]
-    if name in ("gauss_newton", "newton_cg"):
+    if name in ("gauss_newton", "newton_cg", "damped_newton"):
         dampings = [history.seek(step).slots.damping for step in range(4)]
         assert dampings == sorted(dampings)
         assert dampings[-1] > dampings[0]
 
 
-@pytest.mark.parametrize("name", NEW)
+@pytest.mark.parametrize("name", CAREFUL)
 def test_the_batch_of_the_step_alone_is_looked_at(name):
     objective = network(points=24, l2=0.01)
     rows = np.array([1, 4, 7, 20])
@@ -132,7 +175,7 @@ def test_a_loss_that_overflows_plain_floats_is_gone_round(name):
     assert history.theta[-1] == pytest.approx([math.log(1000)], abs=1e-9)
 
 
-@pytest.mark.parametrize("name", NEW)
+@pytest.mark.parametrize("name", CAREFUL)
 def test_a_gradient_of_zero_gives_a_step_of_zero(name):
     objective = Quadratic([[2.0, 0.0], [0.0, 1.0]])
     objective.gauss_newton = objective.hessian
@@ -169,6 +212,17 @@ def test_runs_without_a_limit_end_where_nothing_is_left_to_gain(name):
 def test_settings_out_of_range_are_refused(name, settings):
     with pytest.raises(SettingsError):
         optimizers.get(name)(**settings)
+
+
+class SumOfOne:
+    """A function f, with (f')^2 / 2f for a Gauss-Newton matrix: f is the square of one residual, sqrt(2 f)."""
+
+    def __init__(self, f):
+        self.f, self.value, self.gradient, self.hessian = f, f.value, f.gradient, f.hessian
+
+    def gauss_newton(self, theta):
+        gradient = self.gradient(theta)
+        return np.outer(gradient, gradient) / (2 * self.value(theta))
 
 
 second_order = st.one_of(

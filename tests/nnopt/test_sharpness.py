@@ -1,14 +1,11 @@
 """Sharpness: right at every point of a run, cheap, and at the edge of stability where theory says so."""
 
-import doctest
-
 import numpy as np
 import pytest
 
 import nnopt
 from nnopt import optimizers
-from nnopt.analysis import sharpness as module
-from nnopt.analysis.sharpness import SharpnessTracker, sharpness, sharpness_along
+from nnopt.analysis.stability import SharpnessTracker, sharpness, sharpness_along
 from nnopt.errors import SettingsError
 from nnopt.objectives import datasets, functions
 from nnopt.objectives.network import Network
@@ -117,7 +114,3 @@ def test_steps_that_are_not_there_are_refused(descent):
         sharpness_along(descent, [5000])
     with pytest.raises(SettingsError, match="points"):
         sharpness_along(descent, points=0)
-
-
-def test_the_examples_in_the_docstrings_run():
-    assert doctest.testmod(module).failed == 0

@@ -1,11 +1,8 @@
 """Spectral density and trace: against whole spectra, within the errors that they state themselves."""
 
-import doctest
-
 import numpy as np
 import pytest
 
-from nnopt.analysis import spectral
 from nnopt.analysis.spectral import spectral_density, trace
 from nnopt.errors import SettingsError
 from nnopt.objectives import functions
@@ -125,7 +122,3 @@ def test_with_enough_products_the_trace_is_exact(objective, theta, eigenvalues):
         trace(functions.get("wood"), np.zeros(4), products=2)
     with pytest.raises(SettingsError, match="hutch"):
         trace(functions.get("wood"), np.zeros(4), method="exact")
-
-
-def test_the_examples_in_the_docstrings_run():
-    assert doctest.testmod(spectral).failed == 0

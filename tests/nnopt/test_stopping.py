@@ -1,6 +1,5 @@
 """Early stopping as a fold over validation losses."""
 
-import doctest
 import math
 
 import numpy as np
@@ -9,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nnopt.errors import SettingsError, ShapeError
-from nnopt.optimizers import stopping
 from nnopt.optimizers.stopping import EarlyStopping, Watch, generalization_gap, generalization_loss
 
 curves = st.lists(st.floats(0, 10) | st.just(math.nan) | st.just(math.inf), max_size=60)
@@ -97,7 +95,3 @@ def test_the_generalization_loss_is_relative_to_the_best_so_far():
     losses = generalization_loss([2.0, 1.0, math.nan, 1.5, 0.5])
     np.testing.assert_allclose(losses, [0.0, 0.0, math.nan, 0.5, 0.0])
     assert generalization_loss([]).shape == (0,)
-
-
-def test_the_examples_in_the_docstrings_run():
-    assert doctest.testmod(stopping).failed == 0

@@ -23,8 +23,8 @@ from nnopt import cli, plugins
 from nnopt.errors import SettingsError, SpecError, UnsupportedError
 from nnopt.objectives import functions
 from nnopt.optimizers import Optimizer
+from nnopt.runs import cluster, processes, sweep_axes, sweep_plan, sweep_task, sweep_values, tasks
 from nnopt.runs import sweep as sweep_module
-from nnopt.runs import sweep_axes, sweep_cluster, sweep_plan, sweep_processes, sweep_task, sweep_values
 from nnopt.runs.experiment import (
     Experiment,
     FunctionProblem,
@@ -32,9 +32,9 @@ from nnopt.runs.experiment import (
     save,
     set_path,
 )
+from nnopt.runs.processes import Processes, WorkerDied
 from nnopt.runs.run import Run
 from nnopt.runs.sweep import Sweep, SweepResult, WorkersGone, sweep
-from nnopt.runs.sweep_processes import Processes, WorkerDied
 from nnopt.runs.sweep_task import Result
 
 AXES = {"lr": [0.1, 0.5, 2.0], "seed": "0..3", "steps": 40}
@@ -382,7 +382,7 @@ def test_a_changed_data_file_makes_another_sweep_and_a_moved_one_does_not(tmp_pa
     [
         ("a,b\n1,2\n", "exists, and is not the record of a sweep"),
         ("just words", "exists, and is not the record of a sweep"),
-        ("{header}\n{row},1\n", r"line 2: expected 14 columns, got 15"),
+        ("{header}\n{row},1\n", r"line 2: expected 16 columns, got 17"),
         ("{header}\n{row}\n{row}\n", "line 3: run 3 stands there twice"),
         ("{header}\n{row_99}\n", r"line 2: index: expected 0 \.\. 11, got '99'"),
         ("{header}\n{row_bad}\n", "line 2: .*steps_made"),
@@ -457,26 +457,41 @@ def wait_for_rows(path, rows: int, process: subprocess.Popen[str]) -> None:
         time.sleep(0.01)
 
 
+LONG = ("lr=0.1..1:5", "seed=0..7", "steps=1000")
+
+
+@pytest.fixture(scope="module")
+def uninterrupted() -> SweepResult:
+    return sweep(quick(), LONG, workers=1)
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for one process on Windows")
-def test_an_interrupted_sweep_finishes_the_remaining_runs_only(tmp_path, experiment_file):
+@pytest.mark.parametrize("blow", ["SIGINT", "SIGTERM", "SIGKILL"])
+def test_an_interrupted_sweep_finishes_the_remaining_runs_only(tmp_path, experiment_file, uninterrupted, blow):
     out = tmp_path / "sweep.csv"
-    arguments = (experiment_file, "lr=0.1..1:5", "seed=0..7", "steps=1000", "--out", out)
+    arguments = (experiment_file, *LONG, "--out", out, "--workers", 2)
     process = start(*arguments)
     wait_for_rows(out, 6, process)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(getattr(signal, blow))
     printed, errors = process.communicate(timeout=30)
-    assert process.returncode == cli.INTERRUPTED
-    assert errors == ""
     made = out.read_text().splitlines()
-    assert 6 <= len(made) - 1 < 40
-    assert f"{40 - (len(made) - 1)} runs are missing; the same command does them" in printed
+    indices = [int(row.split(",")[1]) for row in made[1:]]
+    assert 6 <= len(indices) < 40
+    assert len(set(indices)) == len(indices)
+    if blow == "SIGINT":
+        assert (process.returncode, errors) == (cli.INTERRUPTED, "")
+        assert f"{40 - len(indices)} runs are missing; the same command does them" in printed
+    else:
+        assert process.returncode == -getattr(signal, blow)
     process = start(*arguments)
-    printed, _ = process.communicate(timeout=60)
-    assert process.returncode == 0
-    assert f"known before:    {len(made) - 1} runs" in printed
+    printed, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (0, "")
+    assert f"known before:    {len(indices)} runs" in printed
     rows = out.read_text().splitlines()
     assert [int(row.split(",")[1]) for row in rows[1:]] == list(range(40))
+    # rows made before stand there with the seconds they took: nothing was made again
     assert set(made) <= set(rows)
+    assert [float(row["training_loss"]) for row in rows_of(out)] == uninterrupted["training_loss"].tolist()
 
 
 def children_of(parent: int) -> list[int]:
@@ -535,7 +550,7 @@ def test_the_names_are_public():
 
 
 @pytest.mark.parametrize(
-    "module", [sweep_module, sweep_axes, sweep_values, sweep_plan, sweep_task, sweep_processes, sweep_cluster]
+    "module", [sweep_module, sweep_axes, sweep_values, sweep_plan, sweep_task, processes, cluster, tasks]
 )
 def test_the_examples_in_the_docstrings_run(module):
     assert doctest.testmod(module).failed == 0

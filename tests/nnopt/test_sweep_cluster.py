@@ -1,75 +1,29 @@
-"""Sweeps on a real Dask cluster of this machine: a scheduler and two workers, each a process of its own."""
+"""Sweeps and restarts on a real Dask cluster of this machine: a scheduler and two workers, each a process."""
 
 from __future__ import annotations
 
 import csv
-import json
-import os
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from dask_cluster import LIMIT, Cluster, wait_until
 
-from nnopt import plugins
+from nnopt import cli, plugins
+from nnopt.analysis.restarts import restart
 from nnopt.errors import NnoptError
-from nnopt.runs import sweep_cluster
+from nnopt.runs import cluster as cluster_module
 from nnopt.runs.experiment import default_experiment, save, set_path
-from nnopt.runs.sweep import WorkersGone, sweep
+from nnopt.runs.sweep import SweepResult, WorkersGone, sweep
+from nnopt.runs.sweep_task import Result
 
 pytest.importorskip("distributed")
 
 AXES = ["lr=0.1..1:10", "seed=0..5", "steps=400"]
 RUNS = 60
-LIMIT = 60.0
-
-
-class Cluster:
-    """Processes that end with the test, by their own handles."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._environment = {**os.environ, "DASK_CONFIG": str(folder)}
-        self._processes: list[subprocess.Popen[bytes]] = []
-
-    def open(self) -> None:
-        folder = self._folder
-        file = folder / "scheduler.json"
-        self.scheduler = self.start("dask_scheduler", "--port", "0", "--scheduler-file", file)
-        wait_until(file.exists, self.scheduler)
-        # the file is there before its content
-        wait_until(lambda: file.read_bytes().rstrip().endswith(b"}"), self.scheduler)
-        self.address = json.loads(file.read_text())["address"]
-        self.workers = [
-            self.start("dask_worker", self.address, "--nthreads", "1", "--no-nanny", "--local-directory", folder)
-            for _ in range(2)
-        ]
-
-    def start(self, name: str, *arguments: object) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", f"distributed.cli.{name}", "--host", "127.0.0.1", "--no-dashboard",
-             *map(str, arguments)],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=self._environment, cwd=self._folder,
-        )  # fmt: skip
-        self._processes.append(process)
-        return process
-
-    def close(self) -> None:
-        for process in self._processes:
-            process.kill()
-            process.wait()
-
-
-def wait_until(reached, process: subprocess.Popen) -> None:
-    until = time.monotonic() + LIMIT
-    while not reached():
-        assert process.poll() is None, f"ended with exit code {process.returncode}"
-        assert time.monotonic() < until
-        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -88,8 +42,45 @@ def lines_of(path: Path) -> int:
     return path.read_bytes().count(b"\n") if path.exists() else 0
 
 
+def same_numbers(found, expected: SweepResult) -> None:
+    for name in ("index", "lr", "seed", "training_loss", "validation_loss", "gradient_norm", "training_accuracy"):
+        np.testing.assert_array_equal(np.asarray(found(name), dtype=float), expected[name])
+
+
+@pytest.fixture(scope="module")
+def here() -> SweepResult:
+    return sweep(default_experiment(), AXES, workers=1)
+
+
 @pytest.mark.filterwarnings("default")  # Dask's own
-def test_a_worker_that_is_killed_half_way_loses_and_doubles_no_run(cluster, tmp_path):
+def test_a_worker_that_is_killed_half_way_loses_and_doubles_no_run(cluster, tmp_path, here):
+    cluster.wait_for_workers()
+    out = tmp_path / "sweep.csv"
+    made: list[Result] = []
+    appended: list[int] = []
+    lost: list[int] = []
+
+    def progress(result: Result) -> None:
+        made.append(result)
+        # every result is one more line, at once
+        appended.append(lines_of(out) - 1)
+        if len(made) == RUNS // 2:
+            lost.append(cluster.kill_a_worker_at_work())
+
+    found = sweep(default_experiment(), AXES, cluster=cluster.address, out=out, progress=progress)
+    assert lost[0] >= 1, "the worker had nothing to lose"
+    assert sum(worker.poll() is not None for worker in cluster.workers) == 1
+    assert len(made) == RUNS
+    assert appended == list(range(1, RUNS + 1))
+    assert found["outcome"].tolist() == ["stopped"] * RUNS
+    same_numbers(lambda name: found[name], here)
+    rows = list(csv.DictReader(out.read_text().splitlines()))
+    same_numbers(lambda name: [row[name] for row in rows], here)
+
+
+@pytest.mark.filterwarnings("default")
+def test_nnopt_sweep_on_a_cluster_ends_complete_without_one_of_its_workers(cluster, tmp_path, here):
+    cluster.wait_for_workers()
     experiment, out = tmp_path / "e.json", tmp_path / "sweep.csv"
     save(default_experiment(), experiment)
     process = subprocess.Popen(
@@ -98,9 +89,8 @@ def test_a_worker_that_is_killed_half_way_loses_and_doubles_no_run(cluster, tmp_
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
-        wait_until(lambda: lines_of(out) > RUNS // 2, process)
-        cluster.workers[0].send_signal(getattr(signal, "SIGKILL", signal.SIGTERM))
-        cluster.workers[0].wait()
+        wait_until(lambda: lines_of(out) > RUNS // 4, process)
+        cluster.kill_a_worker_at_work()
         made = lines_of(out) - 1
         printed, errors = process.communicate(timeout=LIMIT)
     finally:
@@ -110,10 +100,34 @@ def test_a_worker_that_is_killed_half_way_loses_and_doubles_no_run(cluster, tmp_
     assert process.returncode == 0, errors
     assert f"outcomes:        stopped {RUNS}" in printed
     rows = list(csv.DictReader(out.read_text().splitlines()))
-    assert [int(row["index"]) for row in rows] == list(range(RUNS))
-    here = sweep(default_experiment(), AXES, workers=1)
-    for name in ("lr", "seed", "training_loss", "validation_loss", "gradient_norm", "training_accuracy"):
-        np.testing.assert_array_equal([float(row[name]) for row in rows], here[name])
+    same_numbers(lambda name: [row[name] for row in rows], here)
+
+
+@pytest.mark.filterwarnings("default")
+def test_restarts_lose_and_double_no_seed_when_a_worker_is_killed(cluster):
+    cluster.wait_for_workers()
+    experiment = set_path(default_experiment(), "steps", 1500)
+    seeds = [*range(40, 0, -1), 77, 99]
+    shares: list[float] = []
+    lost: list[int] = []
+
+    def progress(share: float) -> None:
+        shares.append(share)
+        if not lost:
+            lost.append(cluster.kill_a_worker_at_work())
+
+    found = restart(experiment, seeds, cluster=cluster.address, progress=progress)
+    expected = restart(experiment, seeds, workers=1)
+    assert lost[0] >= 1, "the worker had nothing to lose"
+    assert shares[0] < 0.5
+    assert shares == sorted(set(shares))
+    assert shares[-1] == 1.0
+    assert found.seeds.tolist() == seeds
+    for name in ("theta", "losses", "steps", "curves"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+    assert found.outcomes == expected.outcomes
+    # one worker is enough for the command line, too
+    assert cli.main(["restarts", "--seeds", "0..9", "--steps", "5", "--cluster", cluster.address]) == 0
 
 
 PLUGIN = '''
@@ -137,13 +151,14 @@ def test_workers_get_plug_ins_other_versions_are_refused_and_a_lost_scheduler_is
         experiment = set_path(default_experiment(), "methods[0].optimizer", "mine_on_a_cluster")
         result = sweep(experiment, ["seed=0..3", "steps=5"], cluster=cluster.address)
         assert result["outcome"].tolist() == ["stopped"] * 4
+        assert restart(experiment, range(4), cluster=cluster.address).seeds.tolist() == [0, 1, 2, 3]
     finally:
         plugins.unload(file)
     with monkeypatch.context() as changed:
-        changed.setattr(sweep_cluster, "version", lambda: "0.0.1")
+        changed.setattr(cluster_module, "_version", lambda: "0.0.1")
         with pytest.raises(NnoptError, match=r"expected nnopt 0\.0\.1 on worker tcp://127\.0\.0\.1:\d+, found nnopt"):
             sweep(default_experiment(), ["seed=0..3"], cluster=cluster.address)
-    monkeypatch.setattr(sweep_cluster, "PATIENCE", 1.0)
+    monkeypatch.setattr(cluster_module, "PATIENCE", 1.0)
     out = tmp_path / "s.csv"
     with pytest.raises(WorkersGone, match=r"the workers are gone \(.*\); \d+ of 60 runs are done"):
         sweep(default_experiment(), AXES, cluster=cluster.address, out=out, progress=lambda _: cluster.scheduler.kill())

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from nnopt.analysis.directions import Context, natural_plane
 from nnopt.analysis.taylor import QuadraticModel, hessian_products, quadratic_model, trust_region_mask
 from nnopt.errors import ShapeError
 from nnopt.objectives import functions
@@ -72,6 +73,29 @@ def test_a_saddle_has_no_minimum_but_a_stationary_point():
     values, vectors = model.curvatures()
     assert values[0] > 0 > values[1]
     np.testing.assert_allclose(model.hessian @ vectors, vectors * values, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("hessian", "labels", "reason"),
+    [
+        (np.diag([2.0, 1.0]), (), ""),
+        (np.diag([2.0, -1.0]), (), "no minimum: curvature is negative along c2"),
+        (np.diag([-2.0, 1.0]), ("along the steps", "y"), "no minimum: curvature is negative along the steps"),
+        (np.diag([2.0, 0.0]), ("x", "y"), "no minimum: curvature is zero along y"),
+        (np.array([[0.0, 1.0], [1.0, 0.0]]), ("x", "y"), "no minimum: curvature is negative along 0.71 c1 - 0.71 c2"),
+        (np.diag([np.nan, 1.0]), (), "no minimum: slope or curvature is not finite"),
+    ],
+)
+def test_a_model_without_a_minimum_says_why(hessian, labels, reason):
+    model = QuadraticModel(1.0, np.array([1.0, -1.0]), hessian)
+    assert model.no_minimum(labels) == reason
+    assert (model.minimum() is None) == bool(reason)
+
+
+def test_in_a_plane_the_axes_have_the_plane_s_names():
+    saddle = functions.get("saddle")
+    flat = natural_plane(Context(saddle, [1.0, 0.5])).moved([1.0, 0.5])
+    assert flat.model(saddle).no_minimum(flat.labels) == "no minimum: curvature is negative along y"
 
 
 def test_a_straight_or_flat_model_has_neither():

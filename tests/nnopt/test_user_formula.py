@@ -6,15 +6,14 @@ import pickle
 
 import numpy as np
 import pytest
-from formula_strategies import grown, holds, texts
+from formula_strategies import grown
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import nnopt
 from nnopt import optimizers
-from nnopt.errors import SettingsError, SpecError
+from nnopt.errors import FormulaError, SettingsError, SpecError
 from nnopt.objectives import functions
-from nnopt.objectives.formula_parser import FormulaError
 from nnopt.objectives.function_user_formula import UserFormula
 from nnopt.runs.experiment import Experiment, FunctionProblem, Method, dumps, loads, set_path
 from nnopt.runs.run import Run
@@ -98,6 +97,14 @@ def sqrt(x):
     return x.through(root, 0.5 / root, -0.25 / root**3)
 
 
+def larger(x, y):
+    """x > y; at a kink, or as good as at one, there is no derivative to compare: test_formula.py looks at those."""
+    a, b = Dual.of(x).f, Dual.of(y).f
+    if abs(a - b) <= 1e-9 * max(abs(a), abs(b), 1.0):
+        raise ArithmeticError("a kink")
+    return a > b
+
+
 NAMES = {
     "exp": exp,
     "log": log,
@@ -105,9 +112,9 @@ NAMES = {
     "sqrt": sqrt,
     "sin": lambda x: Dual.of(x).through(math.sin(Dual.of(x).f), math.cos(Dual.of(x).f), -math.sin(Dual.of(x).f)),
     "cos": lambda x: Dual.of(x).through(math.cos(Dual.of(x).f), -math.sin(Dual.of(x).f), -math.cos(Dual.of(x).f)),
-    "abs": lambda x: x if Dual.of(x).f > 0 else -Dual.of(x),
-    "max": lambda x, y: x if Dual.of(x).f >= Dual.of(y).f else y,
-    "min": lambda x, y: x if Dual.of(x).f <= Dual.of(y).f else y,
+    "abs": lambda x: x if larger(x, 0.0) else -Dual.of(x),
+    "max": lambda x, y: x if larger(x, y) else y,
+    "min": lambda x, y: y if larger(x, y) else x,
     "pi": math.pi,
     "e": math.e,
 }
@@ -135,7 +142,8 @@ def test_value_gradient_and_hessian_of_any_formula_are_exact(text, place):
         value, gradient, hessian = differentiated(text, point.tolist())
     except (FormulaError, ArithmeticError, ValueError, TypeError):
         assume(False)
-    scale = max(abs(value), np.abs(gradient).max(), np.abs(hessian).max(), 1.0)
+    # not where a derivative overflows on the way, in dual numbers or in ours
+    scale = np.abs([value, *gradient, *hessian.ravel(), 1.0]).max()
     assume(scale < 1e8)
     got, slope = f.value_and_gradient(point)
     assert got == pytest.approx(value, rel=1e-8, abs=1e-10 * scale)
@@ -143,12 +151,6 @@ def test_value_gradient_and_hessian_of_any_formula_are_exact(text, place):
     np.testing.assert_allclose(slope, gradient, rtol=1e-7, atol=1e-9 * scale)
     np.testing.assert_allclose(f.hessian(point), hessian, rtol=1e-6, atol=1e-8 * scale)
     np.testing.assert_allclose(f.values(point[None]), [value], rtol=1e-8, atol=1e-10 * scale)
-
-
-@settings(max_examples=600)
-@given(texts)
-def test_any_text_is_a_formula_or_is_refused_where_it_is_wrong(text):
-    holds(text)
 
 
 @pytest.mark.parametrize(

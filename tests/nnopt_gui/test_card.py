@@ -114,6 +114,34 @@ def test_a_long_readout_is_elided_and_its_tooltip_has_all_of_it(card: Card) -> N
     assert card.readout.toolTip() == ""
 
 
+def test_a_readout_takes_two_lines_before_anything_is_cut(card: Card) -> None:
+    card.set_readout("Curvature <b>+0.023</b>: lowest <b>0.69</b> ahead. Gradient step <b>1.6e−4</b>, too short.")
+    card.resize(448, 200)
+    QApplication.processEvents()
+    line = card.readout
+    assert line.lines == 2
+    assert not line.elided
+    said = [text for _, _, text in line._places]
+    assert "".join(said).replace(" ", "") == line.text.replace(" ", "")
+    assert all(line.rect().contains(rect.toAlignedRect()) for rect, _, _ in line._places)
+    above = [rect for rect, _, _ in line._places if rect.center().y() < line.height() / 2]
+    assert "".join(said[: len(above)]) == "Curvature +0.023: lowest 0.69 ahead."
+    card.resize(1000, 200)
+    QApplication.processEvents()
+    assert line.lines == 1
+
+
+def test_a_link_on_the_second_line_is_clicked_there(qtbot: Any, card: Card) -> None:
+    card.set_readout('Two plateaus, the last until 12,345, then a fall of 0.21. <a href="c">plateau or converged?</a>')
+    card.resize(420, 200)
+    QApplication.processEvents()
+    line = card.readout
+    assert line.lines == 2
+    with qtbot.waitSignal(card.link_activated) as caught:
+        qtbot.mouseClick(line, Qt.MouseButton.LeftButton, pos=QPointF(30, line.height() - 7).toPoint())
+    assert caught.args == ["c"]
+
+
 def test_links_in_the_readout_are_clicked_and_keyed(qtbot: Any, card: Card) -> None:
     card.set_readout('Flat again from 209: <a href="curvature">plateau or converged?</a>')
     line = card.readout

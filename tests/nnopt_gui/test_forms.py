@@ -7,18 +7,21 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QApplication, QCheckBox, QFileDialog, QVBoxLayout, QWidget
 
-from nnopt.errors import SettingsError
+from nnopt.errors import NnoptError, SettingsError
+from nnopt.objectives.datasets import Data
 from nnopt.objectives.generators import Circle, Xor
+from nnopt.objectives.losses import LOSSES, loss_function
 from nnopt.optimizers import schedules
 from nnopt.optimizers.batches import Full, Mini
 from nnopt.optimizers.momentum import Momentum
 from nnopt.optimizers.schedules import Constant
 from nnopt.runs.experiment import Architecture, Experiment, FunctionProblem, Method, NetworkProblem
 from nnopt.settings import Registry, Settings, above, at_least, between, described
-from nnopt_gui.widgets import specs, words
-from nnopt_gui.widgets.fields import NumberField, SlimSlider, TextField
+from nnopt_gui.widgets import specs, theme, words
+from nnopt_gui.widgets.fields import ChoiceField, NumberField, SlimSlider, TextField
 from nnopt_gui.widgets.forms import SettingsForm
-from nnopt_gui.widgets.rows import NoteRow
+from nnopt_gui.widgets.rows import LABEL, ElidedLabel, NoteRow
+from nnopt_gui.widgets.words import unfit_losses
 
 
 class Engine:
@@ -169,6 +172,8 @@ def test_leaving_a_field_commits_it(qtbot: Any, form: SettingsForm) -> None:
     [
         ("engine.power", "0", "expected a number above 0"),
         ("engine.power", "many", "expected a number above 0"),
+        ("engine.power", "1e999", "too large, expected a number above 0"),
+        ("gears", "5, 1e999", "too large, expected whole numbers such as 8, 4"),
         ("doors", "2.5", "expected a whole number from 1 to 7"),
         ("doors", "8", "expected a whole number from 1 to 7"),
         ("gears", "5, x", "expected whole numbers such as 8, 4"),
@@ -349,6 +354,56 @@ def test_a_value_refused_elsewhere_is_marked_with_the_reason(qtbot: Any, form: S
 
 
 # the experiment
+
+
+def test_long_words_are_not_cut_while_there_is_room_for_them(qtbot: Any, form: SettingsForm) -> None:
+    """A choice takes the width that its label has to spare; a long label and a long message take two lines."""
+    row = form.row("engine")
+    combo = row.editor
+    assert isinstance(combo, ChoiceField)
+    assert row.label.width() == LABEL
+    combo.setItemText(0, "Petrol, four cylinders")
+    combo.setItemText(1, "Electric, four motors")
+    form.set_value(Car(engine=Electric()))
+    QApplication.processEvents()
+    assert combo.width() >= combo.wanted_width()
+    assert row.label.width() >= theme.metrics(13).horizontalAdvance("Engine")
+    label = ElidedLabel("Loss while training", form)
+    label.resize(70, 28)
+    assert label.wraps
+    label.resize(70, 18)
+    assert not label.wraps
+    form.row("gears").reject("expected whole numbers from 1 to 10,000, such as 8, 4")
+    QApplication.processEvents()
+    assert form.row("gears").message.wraps
+
+
+def test_what_does_not_fit_cannot_be_chosen_and_says_why(qtbot: Any, form: SettingsForm) -> None:
+    combo = form.row("lamps[0].colour").editor
+    assert isinstance(combo, ChoiceField)
+    form.refuse("lamps[0].colour", {"warm_white": "This lamp is cold."})
+    place = combo.model().index(combo.findData("warm_white"), 0)
+    assert not place.flags() & Qt.ItemFlag.ItemIsEnabled
+    assert place.data(Qt.ItemDataRole.ToolTipRole) == "This lamp is cold."
+    combo.setFocus()
+    qtbot.keyClick(combo, Qt.Key.Key_Down)
+    assert form.value.lamps[0].colour == "white"
+    form.refuse("lamps[0].colour", {})
+    qtbot.keyClick(combo, Qt.Key.Key_Down)
+    assert form.value.lamps[0].colour == "warm_white"
+
+
+@pytest.mark.parametrize("name", [name for name in Data.registry.names() if name != "csv"])
+def test_of_the_losses_just_those_are_refused_that_the_examples_cannot_take(name: str) -> None:
+    dataset = Data.registry.get(name)().make(1)
+    refused = unfit_losses(dataset)
+    for loss in LOSSES:
+        try:
+            loss_function(loss).encode(dataset.y, dataset.outputs)
+        except NnoptError:
+            assert refused[loss].endswith(".")
+        else:
+            assert loss not in refused
 
 
 def test_the_form_of_an_experiment_has_the_sections_of_the_window(qtbot: Any, styled: QApplication) -> None:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -114,6 +115,36 @@ def test_plateaus_are_drawn_where_they_are_found_and_named(qtbot: Any, panel: Lo
     assert [label.text for label in panel.flats.labels()] == ["flat: plateau or converged?"]
 
 
+def test_only_the_last_flat_stretch_asks_what_it_is(qtbot: Any, panel: LossPanel, plain: Run) -> None:
+    """A stretch that a rise ends is not escaped either, but the run does not stand there."""
+    stretches = (Plateau(20, 150, 0.7, False), Plateau(200, 400, 0.9, False))
+    show(qtbot, panel, replace(view_of(plain), plateaus=stretches))
+    assert [words for _, _, words in panel.flats.bands] == ["flat", "flat: plateau or converged?"]
+    asked = [label.text for label in panel.plot.label_layer.placed() if "converged?" in label.text]
+    assert len(asked) <= 1
+    assert ("flat", "flat") in [(entry.text, entry.role) for entry in panel.plot.legend.entries]
+
+
+@pytest.mark.parametrize("size", [(640, 360), (470, 260), (980, 300)])
+@pytest.mark.parametrize("log", ["linear", "log_y"])
+def test_the_words_of_a_stretch_are_never_written_over_a_curve(
+    qtbot: Any, panel: LossPanel, plain: Run, size: tuple[int, int], log: str
+) -> None:
+    """Also where the curve is not flat, or not at the level that was found: the words are left out before that."""
+    found = view_of(plain).plateaus
+    for stretches in (found, (Plateau(0, 200, 0.1, False),), (Plateau(60, 400, 0.3, True),)):
+        panel.close()
+        show(qtbot, panel, replace(view_of(plain, choices={"loss.axes": log}), plateaus=stretches), size)
+        for bands in (panel.plateaus, panel.flats):
+            for label in bands.labels():
+                assert panel.plot.view.rect().contains(label.rect)
+                for curve in (panel.curves["training"], panel.curves["validation"]):
+                    x, y = (np.asarray(part) for part in curve.getData())
+                    fine = np.linspace(x[0], x[-1], 5000)
+                    px, py = panel.flats.pixels(fine, np.interp(fine, x, y))
+                    assert not any(label.rect.contains(a, b) for a, b in zip(px, py, strict=True))
+
+
 def test_the_sentence_tells_the_end_of_the_plateau_and_the_fall(qtbot: Any, panel: LossPanel, plain: Run) -> None:
     view = view_of(plain)
     show(qtbot, panel, view, (760, 360))
@@ -141,6 +172,20 @@ def test_several_changes_at_one_step_share_a_mark() -> None:
     early = network_run("circle", steps=0, points=20)
     early.intervene(SetSetting("methods[0].optimizer.lr", 0.5))
     assert intervention_words(early.history) == [(0, "learning rate 0.5")]
+
+
+def test_interventions_call_things_as_the_forms_do() -> None:
+    run = network_run("circle", steps=4, points=20)
+    run.intervene(SetSetting("methods[0].optimizer", {"name": "damped_newton"}))
+    assert intervention_words(run.history) == [(4, "method Adam → Damped Newton")]
+    run.extend(5)
+    run.advance(1)
+    run.intervene(SetSetting("methods[0].batches", {"name": "mini", "size": 10}))
+    run.intervene(SetSetting("measure.every", 2500))
+    assert intervention_words(run.history)[1] == (5, "batch all examples → mini-batches, measure every 10 → 2,500")
+    early = network_run("circle", steps=0, points=20)
+    early.intervene(SetSetting("methods[0].optimizer", {"name": "saddle_free_newton"}))
+    assert intervention_words(early.history) == [(0, "method Saddle-free Newton")]
 
 
 def test_this_step_stands_on_the_curve(qtbot: Any, panel: LossPanel, plain: Run, noisy: Run) -> None:
@@ -206,9 +251,11 @@ def test_hovering_reads_the_values_of_the_nearest_step(qtbot: Any, panel: LossPa
     row = noisy.history.row(100)
     epoch = noisy.history.epoch(100)
     assert panel.reading.text == (
-        f"step 100, epoch {numbers.short(epoch, 4)}, training {numbers.number(row['training_loss'], 4)}, "
-        f"validation {numbers.number(row['validation_loss'], 4)}, batch loss {numbers.number(row['loss'], 4)}, "
-        f"rate 0.1, batch |gradient| {numbers.number(row['gradient_norm'], 3)}"
+        f"step 100, training {numbers.number(row['training_loss'], 4)}, "
+        f"validation {numbers.number(row['validation_loss'], 4)}, "
+        f"gap {numbers.number(row['validation_loss'] - row['training_loss'], 3)}, "
+        f"batch loss {numbers.number(row['loss'], 4)}, epoch {numbers.short(epoch, 4)}, rate 0.1, "
+        f"batch |gradient| {numbers.number(row['gradient_norm'], 3)}"
     )
     assert panel.plot.view.rect().contains(panel.reading.frame())
     panel.plot.hover_left.emit()
@@ -224,7 +271,7 @@ def test_a_diverged_run_says_when_and_why_and_shows_its_rise(qtbot: Any, panel: 
     assert run.outcome.kind == "diverged"
     show(qtbot, panel, view_of(run))
     assert panel.readout.text.startswith(f"Diverged at step {run.outcome.step}: ")
-    assert run.outcome.reason.split(": ")[1] in panel.readout.text
+    assert numbers.typeset(run.outcome.reason.split(": ")[1]) in panel.readout.text
     loss = run.history.columns["loss"]
     _, (_, top) = panel.plot.view.viewRange()
     assert top > 2 * loss[0]
@@ -233,7 +280,7 @@ def test_a_diverged_run_says_when_and_why_and_shows_its_rise(qtbot: Any, panel: 
 def test_a_converged_run_says_so() -> None:
     outcome = Outcome("converged", 41, "converged at step 41: the gradient's norm 1.0e-09 is below 1e-08")
     said = sentence((), 41, 0.0, outcome)
-    assert said == "Converged at step <b>41</b>: the gradient's norm 1.0e-09 is below 1e-08."
+    assert said == "Converged at step <b>41</b>: the gradient's norm 1.0e−9 is below 1e−8."
 
 
 def test_sentences_of_other_runs() -> None:

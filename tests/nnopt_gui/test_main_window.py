@@ -446,6 +446,57 @@ def test_the_settings_fold_away(qtbot, window):
     assert window.docks.settings.isVisible()
 
 
+def test_the_menu_marks_whether_the_settings_are_shown(qtbot, window):
+    action = window.actions_by_id["settings"]
+    assert action.isChecked()
+    assert action.icon().isNull()  # an icon would take the place of the mark
+    action.trigger()
+    assert not action.isChecked()
+    assert window.docks.settings.isHidden()
+    action.trigger()
+    assert action.isChecked()
+    window.docks.maximize(window.docks.docks[0])
+    assert action.isChecked()
+
+
+def test_a_loss_that_the_examples_cannot_take_is_not_offered(qtbot, window):
+    combo = window.settings_card.form.row("problem.loss").editor
+
+    def choosable() -> set[str]:
+        places = [combo.model().index(i, 0) for i in range(combo.count())]
+        return {place.data(Qt.ItemDataRole.UserRole) for place in places if place.flags() & Qt.ItemFlag.ItemIsEnabled}
+
+    assert choosable() == {"auto", "binary_cross_entropy", "squared_error"}
+    window.settings_card.form.row("problem.data").editor.picked.emit("spiral3")
+    qtbot.waitUntil(lambda: choosable() == {"auto", "cross_entropy"})
+
+
+def test_a_panel_that_floats_is_a_window_of_the_desktop(qtbot, window):
+    dock = window.docks.docks[0]
+    window.docks.toggle_floating(dock)
+    flags = Qt.WindowType
+    qtbot.waitUntil(lambda: not dock.windowFlags() & flags.FramelessWindowHint)
+    wanted = flags.WindowTitleHint | flags.WindowMinMaxButtonsHint | flags.WindowCloseButtonHint
+    assert dock.windowFlags() & wanted == wanted
+    assert dock.isFloating()
+    assert dock.isVisible()
+    dock.card.header.double_clicked.emit()
+    assert dock.isMaximized()
+    assert window.docks.maximized is None
+    assert dock.card.header.maximize.toolTip() == "Restore"
+    QTest.keyClick(dock, Qt.Key.Key_Escape)
+    assert not dock.isMaximized()
+    assert dock.card.header.maximize.toolTip() == "Maximize"
+    dock.close()
+    assert not window.actions_by_id["panel1"].isChecked()
+    window.docks.activate(1)
+    assert dock.isVisible()
+    assert dock.isFloating()
+    panel_action(dock.card, "Put back").trigger()
+    assert not dock.isFloating()
+    assert panel_action(dock.card, "Float")
+
+
 def test_a_link_in_a_readout_leads_there(qtbot, window):
     to(qtbot, window, 9)
     window.docks.panels[3].link_activated.emit("step:4")
@@ -488,7 +539,8 @@ def test_a_maximized_panel_does_not_spoil_the_layout_that_is_remembered(qtbot, t
 def test_the_theme_menu(window, mode):
     window.actions_by_id[mode].trigger()
     assert theme.current().name == mode
-    assert window.actions_by_id[mode].isChecked()
+    window.actions_by_id[mode].trigger()  # once more: it stays marked
+    assert [name for name in ("light", "dark", "system") if window.actions_by_id[name].isChecked()] == [mode]
     window.actions_by_id["light"].trigger()
 
 

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nnopt_gui.widgets import numbers
-from nnopt_gui.widgets.fields import nudged, parse_number, plain_number
 from nnopt_gui.widgets.specs import Field
+from nnopt_gui.widgets.typed import is_too_large, nudged, parse_number, plain_number
 
 finite = st.floats(allow_nan=False, allow_infinity=False, min_value=-1e12, max_value=1e12)
 
@@ -107,6 +107,17 @@ def test_what_is_no_number_is_refused(text: str) -> None:
     assert parse_number(text) is None
 
 
+@pytest.mark.parametrize("text", ["1e999", "-1e400", "10^400", "1" + 400 * "0"])
+def test_a_number_beyond_all_numbers_is_known_as_one(text: str) -> None:
+    assert parse_number(text) is None
+    assert is_too_large(text)
+
+
+@pytest.mark.parametrize("text", ["1e300", "inf", "nan", "", "1/0", "abc"])
+def test_other_texts_are_not_too_large(text: str) -> None:
+    assert not is_too_large(text)
+
+
 @given(finite)
 def test_what_a_field_shows_is_read_back(x: float) -> None:
     back = parse_number(plain_number(x))
@@ -152,3 +163,17 @@ def test_a_change_is_seen_in_the_digits() -> None:
     assert numbers.apart(0.69102, 0.69141) == ("0.6910", "0.6914")
     assert numbers.apart(170.0, 181.5, 4) == ("170.0", "181.5")
     assert numbers.apart(1.0, 1.0) == ("1.00", "1.00")
+
+
+@pytest.mark.parametrize(
+    ("plain", "said"),
+    [
+        ("converged at step 12345: the gradient's norm 8.1e-10 is below 1e-08 (a minimum)",
+         "converged at step 12,345: the gradient's norm 8.1e−10 is below 1e−8 (a minimum)"),
+        ("the step is 2.3e+09 times longer", "the step is 2.3e9 times longer"),
+        ("best 0.12345 at step 1000.", "best 0.12345 at step 1,000."),
+        ("from -3 to 2, L-BFGS in run7-3, data2024.csv", "from −3 to 2, L-BFGS in run7-3, data2024.csv"),
+    ],
+)  # fmt: skip
+def test_numbers_inside_a_sentence_are_written_as_everywhere(plain: str, said: str) -> None:
+    assert numbers.typeset(plain) == said

@@ -12,6 +12,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 
 from nnopt_gui.widgets import theme
+from nnopt_gui.widgets.axis import Axis
 from nnopt_gui.widgets.contours import Contours, contours
 from nnopt_gui.widgets.heatmap import HeatMap, Scale, table, tint_table
 from nnopt_gui.widgets.marks import (
@@ -140,6 +141,53 @@ def test_a_name_longer_than_its_axis_is_elided(plot: LabPlot) -> None:
     QApplication.processEvents()
     assert plot.left_axis.labelText.endswith("…")
     assert plot.left_axis.label.boundingRect().width() <= plot.left_axis.size().height() + 12
+
+
+def test_what_stands_after_a_comma_goes_before_a_name_is_cut(plot: LabPlot) -> None:
+    plot.set_labels("distance", "rest of the Newton step, damped and then shortened, so that it fits")
+    QApplication.processEvents()
+    assert plot.left_axis.labelText == "rest of the Newton step"
+
+
+def numbers_of(axis: Axis) -> list[tuple[QRectF, str]]:
+    """(place, text) of every number that an axis writes."""
+    image = QImage(10, 10, QImage.Format.Format_ARGB32)
+    painter = QPainter(image)
+    _, _, texts = axis.generateDrawSpecs(painter)
+    painter.end()
+    return [(spec[0], spec[2]) for spec in texts]
+
+
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [(0.034, 0.0401), (181.616521510, 181.616521523), (-650_000.0, 1_900_000.0), (0.0, 2.1e7), (-7e-15, 2.2e-15),
+     (0.61, 0.69), (-0.26, 0.71), (9.9, 30.1)],
+)  # fmt: skip
+@pytest.mark.parametrize(("width", "height"), [(450, 220), (420, 150), (900, 300)])
+def test_every_axis_has_three_numbers_clear_of_each_other(
+    plot: LabPlot, low: float, high: float, width: int, height: int
+) -> None:
+    plot.resize(width, height)
+    # distances are measured from somewhere near, losses from zero
+    base = low if low > 100 * (high - low) else 0.0
+    plot.set_home(low - base, high - base, low, high)
+    QApplication.processEvents()
+    for axis in (plot.left_axis, plot.bottom_axis):
+        written = numbers_of(axis)
+        assert len(written) >= 3, axis.orientation
+        assert len({text for _, text in written}) == len(written)
+        assert not any(a.intersects(b) for (a, _), (b, _) in itertools.combinations(written, 2))
+
+
+def test_the_numbers_at_the_ends_of_an_axis_are_written_inside_the_plot(plot: LabPlot) -> None:
+    plot.resize(440, 220)
+    plot.set_home(0, 20_000, 0, 1)
+    QApplication.processEvents()
+    written = numbers_of(plot.bottom_axis)
+    assert (written[0][1], written[-1][1]) == ("0", "20,000")
+    for place, _ in written:
+        inside = plot.mapFromScene(plot.bottom_axis.mapToScene(place).boundingRect()).boundingRect()
+        assert 0 <= inside.left() < inside.right() <= plot.width()
 
 
 def test_log_axes_have_decades(plot: LabPlot) -> None:

@@ -10,10 +10,11 @@ import pytest
 from panel_views import feed, intents, network_run, show, view_of
 
 from nnopt import optimizers
-from nnopt.analysis.explain import explain
+from nnopt.analysis.explanation import explain
 from nnopt.objectives import functions
 from nnopt.optimizers.batches import Mini
 from nnopt.runs.experiment import Experiment, FunctionProblem, Method
+from nnopt.runs.minimize import minimize
 from nnopt.runs.run import Run
 from nnopt_gui.panels.this_step import StepPanel
 from nnopt_gui.panels.this_step_bars import bars
@@ -194,6 +195,19 @@ def test_a_trust_region_shows_its_radius_before_and_after(runs: dict[str, Run]) 
     detail = explain(runs["trust_region"].history, STEP).detail
     assert numbers_in(region.right) == pytest.approx([detail["radius"], radii[1]], rel=1e-2)
     assert detail["radius_before"] == radii[0]
+
+
+@pytest.mark.parametrize("method", ["saddle_free_newton", "damped_newton", "newton_cg"])
+def test_a_part_along_negative_curvature_stands_in_the_formula_and_is_said(method: str) -> None:
+    optimizer = optimizers.get(method)()
+    history = minimize(functions.formula("(x**2 - 1)**2 + y**2"), optimizer, (0.0, 0.5), steps=20)
+    step = next(at for at, note in history.notes if "no slope along the negative curvature" in note)
+    for at in (step, step + 1):
+        facts = explain(history, at)
+        own = next(line for line in formulas(facts, optimizer, made=True) if "taken" in line.caption)
+        assert (r"\textcolor{newton}{1.00\,v_{\min}}" in own.left) == (at == step)
+        assert any("either way leads down" in said for said in facts.sentences) == (at == step)
+        assert typeset(own.left).width > 0
 
 
 def test_the_memory_of_momentum_is_the_velocity_of_the_slots(runs: dict[str, Run]) -> None:

@@ -113,6 +113,12 @@ def test_flat_stretches_and_interventions_are_named(timeline: Timeline) -> None:
     assert texts == {"plateau", "learning rate 2 → 4", "learning rate 4 → 1", "flat: plateau or converged?"}
 
 
+def test_the_open_question_is_asked_of_the_last_flat_stretch_alone(timeline: Timeline) -> None:
+    timeline.set_state(601, 600, 183, [Flat(0, 200, 0.2, False), Flat(300, 600, 0.2, False)], (), STATUS)
+    assert sorted(text for _, _, text in timeline.placed_words()) == ["flat", "flat: plateau or converged?"]
+    assert timeline.tip_at(QPointF(at(timeline, 100))) == "flat, 200 steps"
+
+
 def test_the_tooltip_says_all_that_happened_there(qtbot: Any, timeline: Timeline) -> None:
     tip = timeline.tip_at(QPointF(at(timeline, 70)))
     assert tip == "step 70: learning rate 2 → 4\nplateau, 95 steps"

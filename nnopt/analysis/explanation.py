@@ -14,12 +14,13 @@ import numpy.typing as npt
 from nnopt.analysis.curvature import MOST_PARAMETERS, Spectrum, newton_step_at, spectrum_at
 from nnopt.analysis.taylor import hessian_products
 from nnopt.optimizers.gain import value_at
+from nnopt.shown import Shown
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
-class Explanation:
+@dataclass(frozen=True, eq=False, repr=False)
+class Explanation(Shown):
     """The update from `step` to step + 1. Losses and curvature are those of this step's batch.
 
     rows: indices of the batch's examples, None for all. loss, gradient (P,), learning_rate: at the step (for curvature
@@ -32,7 +33,13 @@ class Explanation:
     without curvature. newton_after: the loss where it would land.
 
     predicted: change of the loss that the quadratic model promises for the step taken, g . s + s . H s / 2; slope: its
-    first term. actual: the change that happened.
+    first term. actual: the change that happened. sentences: what is worth saying, most important first.
+
+    >>> import nnopt
+    >>> bowl = nnopt.functions.get("bowl")
+    >>> facts = explain(nnopt.minimize(bowl, nnopt.optimizers.SGD(lr=0.5), start=[4.0], steps=1), step=0)
+    >>> facts.taken, facts.newton_step, facts.stable_rate, facts.predicted, facts.actual
+    (array([-2.]), array([-4.]), 2.0, -6.0, -6.0)
     """
 
     step: int
@@ -106,6 +113,14 @@ def explain(history: Any, step: int, damping: float | None = None) -> Explanatio
     """The update that leaves `step` of a run; of the newest step, the one that would come next. Pure.
 
     damping: of the Newton step that is compared; by default that of a method that has one (damped_newton), else 0.
+
+    >>> import nnopt
+    >>> f = nnopt.functions.get("rosenbrock")
+    >>> history = nnopt.minimize(f, nnopt.optimizers.Newton(), start=f.start, steps=6)
+    >>> for sentence in explain(history, step=1).sentences:
+    ...     print(sentence)
+    The step goes too far: the loss rises from 4.732 to 1412.
+    The quadratic model predicted a change of −4.217; it was 1407.
 
     Raises: SettingsError if the step is not in the history, and what the objective raises.
     """
@@ -244,7 +259,11 @@ def _limit(facts: Explanation) -> str:
 
 
 def number(x: float, digits: int = 4) -> str:
-    """A number as the board shows it: significant digits, a true minus sign."""
+    """A number as the board shows it: significant digits, a true minus sign.
+
+    >>> number(-0.000125), number(1e20), number(float("nan"))
+    ('−0.000125', '1e20', 'not finite')
+    """
     if not np.isfinite(x):
         return "not finite"
     mantissa, exponential, power = f"{x:.{digits}g}".partition("e")
@@ -252,7 +271,11 @@ def number(x: float, digits: int = 4) -> str:
 
 
 def apart(a: float, b: float) -> tuple[str, str]:
-    """Two numbers with so many digits that they differ as they are written, if they differ at all."""
+    """Two numbers with so many digits that they differ as they are written, if they differ at all.
+
+    >>> apart(1.00001, 1.00002)
+    ('1.00001', '1.00002')
+    """
     for digits in range(4, 17):
         first, second = number(a, digits), number(b, digits)
         if first != second:

@@ -1,4 +1,4 @@
-"""A Dask cluster as the place where a sweep's runs are made (the extra `cluster`)."""
+"""A Dask cluster as the place where tasks are done (the extra `cluster`)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nnopt.errors import NnoptError, UnsupportedError
 PATIENCE = 10.0
 
 
-class ClusterExecutor(Executor):
+class _ClusterExecutor(Executor):
     """Dask's own Executor, which also knows when the scheduler is lost: what is submitted just then is never done."""
 
     def __init__(self, client: Any) -> None:
@@ -27,13 +27,18 @@ class ClusterExecutor(Executor):
         return self._executor.submit(fn, *args, **kwargs)
 
     @property
+    def workers(self) -> int:
+        """How many tasks the cluster does at once, now."""
+        return sum(self._client.nthreads().values())
+
+    @property
     def gone(self) -> str:
         """Why no task will be done any more; "" while the cluster is there, or may come back."""
         return "the scheduler is lost" if self._client.status in ("closing", "closed") else ""
 
 
 @contextlib.contextmanager
-def cluster(address: str) -> Iterator[ClusterExecutor]:
+def cluster(address: str) -> Iterator[_ClusterExecutor]:
     """An Executor over the workers of the Dask scheduler at `address`, such as "tcp://127.0.0.1:8786".
 
     Tasks of a worker that is lost are done by the others. nnopt must be installed where the workers are, in this
@@ -41,6 +46,11 @@ def cluster(address: str) -> Iterator[ClusterExecutor]:
 
     Raises: UnsupportedError if Dask is not installed; NnoptError if no scheduler answers, or its workers have another
     nnopt.
+
+    >>> with cluster("localhost") as executor:
+    ...     executor.submit(abs, -1)
+    Traceback (most recent call last):
+    nnopt.errors.NnoptError: cluster: expected an address such as tcp://127.0.0.1:8786, got 'localhost'
     """
     if not re.fullmatch(r"[a-z]+://.+:\d+", address):
         raise NnoptError(f"cluster: expected an address such as tcp://127.0.0.1:8786, got {address!r}")
@@ -56,10 +66,10 @@ def cluster(address: str) -> Iterator[ClusterExecutor]:
         raise NnoptError(f"cluster: no Dask scheduler answers at {address}: {error}") from None
     with client:
         _check_workers(client)
-        yield ClusterExecutor(client)
+        yield _ClusterExecutor(client)
 
 
-def version() -> str:
+def _version() -> str:
     """That of nnopt here."""
     from importlib.metadata import version
 
@@ -70,10 +80,10 @@ def _check_workers(client: Any) -> None:
     """See that all workers that are there now have this nnopt; workers may come and go later."""
     found = client.run(_probe, on_error="return")
     for worker, answer in found.items():
-        if answer != version():
+        if answer != _version():
             what = f"{type(answer).__name__}: {answer}" if isinstance(answer, Exception) else f"nnopt {answer}"
-            raise NnoptError(f"cluster: expected nnopt {version()} on worker {worker}, found {what}")
+            raise NnoptError(f"cluster: expected nnopt {_version()} on worker {worker}, found {what}")
 
 
 def _probe() -> str:
-    return version()
+    return _version()

@@ -24,11 +24,17 @@ from typing import IO, Any
 from nnopt.errors import NnoptError
 
 _LENGTH = struct.Struct("<Q")
-_START = f"import sys, json; sys.path[:] = json.loads(sys.argv[1]); from {__name__} import serve; serve()"
+_START = f"import sys, json; sys.path[:] = json.loads(sys.argv[1]); from {__name__} import _serve; _serve()"
 
 
 class WorkerDied(NnoptError):
-    """A worker process ended in the middle of a task: killed, out of memory, or crashed."""
+    """A worker process ended in the middle of a task: killed, out of memory, or crashed.
+
+    >>> with Processes(1) as executor:
+    ...     executor.submit(os._exit, 3).result()
+    Traceback (most recent call last):
+    nnopt.runs.processes.WorkerDied: a worker process ended with exit code 3
+    """
 
 
 class Processes(Executor):
@@ -62,7 +68,7 @@ class Processes(Executor):
             self._tasks.put((future, call))
             self._waiting += 1
             if len(self._threads) < min(self.workers, self._waiting):
-                thread = threading.Thread(target=self._attend, name="nnopt-sweep", daemon=True)
+                thread = threading.Thread(target=self._attend, name="nnopt-worker", daemon=True)
                 self._threads.append(thread)
                 thread.start()
         return future
@@ -176,7 +182,7 @@ def _receive(stream: IO[bytes]) -> bytes:
 # ---- in the worker
 
 
-def serve() -> None:
+def _serve() -> None:
     """What a worker does: answer the calls that come over standard input, until it ends."""
     answers = os.fdopen(os.dup(1), "wb")
     # what a plug-in prints must not come between the answers

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from nnopt.analysis.lanczos import extreme_pairs, product_of
 from nnopt.errors import SettingsError
+from nnopt.shown import Shown
 
 Array: TypeAlias = npt.NDArray[np.float64]
 
@@ -29,10 +30,14 @@ _FRESH = 0.1
 _FEWEST = 7
 
 
-@dataclass(frozen=True, eq=False)
-class Sharpness:
+@dataclass(frozen=True, eq=False, repr=False)
+class Sharpness(Shown):
     """value: lambda_max. vector (P,): its unit eigenvector. residual: |H v - value v|, a bound on the value's distance
-    to an eigenvalue. products: Hessian-vector products made."""
+    to an eigenvalue. products: Hessian-vector products made.
+
+    >>> Sharpness(value=4.0, vector=np.array([1.0, 0.0]), residual=1e-9, products=7).value
+    4.0
+    """
 
     value: float
     vector: Array
@@ -57,7 +62,7 @@ def sharpness(
     >>> round(sharpness(functions.get("quadratic", condition=50), [1.0, 2.0]).value, 6)
     50.0
 
-    Raises: ShapeError, SettingsError.
+    Source: Lanczos (1950), as in lanczos.py. Raises: ShapeError, SettingsError.
     """
     size = np.size(theta)
     if start is not None:
@@ -98,10 +103,15 @@ class SharpnessTracker:
         return found
 
 
-@dataclass(frozen=True, eq=False)
-class SharpnessCurve:
+@dataclass(frozen=True, eq=False, repr=False)
+class SharpnessCurve(Shown):
     """Sharpness along a run. steps (K,); values (K,): lambda_max of the full training loss there. limits (K,): 2 / a
-    for the learning rate a at these steps, where plain gradient descent becomes unstable. products: made in all."""
+    for the learning rate a at these steps, where plain gradient descent becomes unstable. products: made in all.
+
+    >>> curve = SharpnessCurve(np.array([0, 10]), np.array([1.0, 4.1]), np.array([4.0, 4.0]), products=9)
+    >>> curve.values > curve.limits
+    array([False,  True])
+    """
 
     steps: npt.NDArray[np.int64]
     values: Array
@@ -128,7 +138,7 @@ def sharpness_along(
     >>> curve.steps, curve.values.round()
     (array([0, 1, 2, 3, 4, 5, 6]), array([1506., 1307., 2022.,  668., 1020., 1002., 1002.]))
 
-    Raises: SettingsError for steps that are not in the history.
+    Source of the limit: Cohen et al. (2021). Raises: SettingsError for steps that are not in the history.
     """
     if points < 1:
         raise SettingsError(f"sharpness_along: expected points >= 1, got {points}")

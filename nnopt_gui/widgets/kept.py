@@ -1,0 +1,79 @@
+"""Pictures that are kept between paintings, and lines that keep theirs.
+
+A plot is painted again whenever something in it moves. A long smoothed line, which takes milliseconds, need not be: its
+pixels are kept, and drawn again as they are while neither the line nor its place on the screen has changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pyqtgraph as pg
+from PySide6.QtCore import QRect, QRectF, Qt
+from PySide6.QtGui import QPaintEngine, QPainter, QPixmap, QTransform
+from PySide6.QtWidgets import QWidget
+
+
+class KeptPicture:
+    """The pixels of what was painted last, in those of the screen: as sharp as painted directly, whatever its scale."""
+
+    def __init__(self) -> None:
+        self._pixmap: QPixmap | None = None
+        self._place: tuple[QTransform, QRect] | None = None
+        #: how often it was painted anew
+        self.painted = 0
+
+    def forget(self) -> None:
+        """What is to be painted has changed."""
+        self._place = None
+
+    def paint(self, painter: QPainter, area: QRectF, draw: Callable[[QPainter], None]) -> None:
+        """Paint by `draw` what can be seen in `area` (the painter's coordinates), or what that painted before."""
+        if painter.paintEngine().type() != QPaintEngine.Type.Raster:
+            draw(painter)  # lines stay lines in a vector picture
+            return
+        transform = painter.deviceTransform()
+        device = transform.mapRect(area).toAlignedRect()
+        if self._pixmap is None or self._place != (transform, device):
+            self._pixmap = QPixmap(device.size())
+            self._pixmap.fill(Qt.GlobalColor.transparent)
+            inner = QPainter(self._pixmap)
+            inner.setTransform(transform * QTransform.fromTranslate(-device.x(), -device.y()))
+            draw(inner)
+            inner.end()
+            self._place = (transform, device)
+            self.painted += 1
+        painter.save()
+        # from pixels of the screen, whatever the painter does between its coordinates and these
+        painter.setWorldMatrixEnabled(False)
+        back, _ = painter.deviceTransform().inverted()
+        painter.setWorldMatrixEnabled(True)
+        painter.setTransform(back)
+        painter.drawPixmap(device.topLeft(), self._pixmap)
+        painter.restore()
+
+
+class KeptLine(pg.PlotCurveItem):
+    """A curve of pyqtgraph that keeps its picture unless `keeps` is off, as for a line that changes with each frame."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.keeps = True
+        self.kept = KeptPicture()
+        super().__init__(**settings)
+
+    def update(self, *part: Any) -> None:
+        """Paint again: data or look have changed."""
+        self.kept.forget()
+        super().update(*part)
+
+    def paint(self, painter: QPainter, option: Any, widget: QWidget | None = None) -> None:
+        box = self.getViewBox()
+        if not self.keeps or box is None or self.xData is None or not len(self.xData):
+            super().paint(painter, option, widget)
+        else:
+            self.kept.paint(painter, self.mapRectFromItem(box, box.boundingRect()), self.draw)
+
+    def draw(self, painter: QPainter) -> None:
+        """Paint the line itself."""
+        super().paint(painter, None, None)
