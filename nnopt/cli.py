@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from nnopt.cli_check import check
@@ -31,10 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     ...
     0
     """
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            # a terminal that cannot show a sign shows "?" instead of ending the program
-            stream.reconfigure(errors="replace")
+    _open_streams()
     try:
         options = _options(arguments)
         _load_plugins([*options.plugins_first, *options.plugins])
@@ -45,19 +43,56 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # argparse has said what it had to say
         return int(request.code or 0)
     except NnoptError as error:
-        print(f"nnopt: {error}", file=sys.stderr)
+        _say(f"nnopt: {error}")
         return 1
     except MemoryError as error:
-        print(f"nnopt: not enough memory: {error}" if str(error) else "nnopt: not enough memory", file=sys.stderr)
+        _say(f"nnopt: not enough memory: {error}" if str(error) else "nnopt: not enough memory")
         return 1
     except BrokenPipeError:
         # the reader went away (`nnopt list | head`): nothing more is wanted, at exit neither
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _mute()
         return 0
+    except OSError as error:
+        # files are read and written with errors of their own: what is left is printing, to a full disk, say
+        _mute()
+        _say(f"nnopt: the output cannot be written: {error.strerror or error}")
+        return 1
     except KeyboardInterrupt:
         return INTERRUPTED
+    except Exception as error:
+        from nnopt.plugins import blamed
+
+        told = blamed(error)
+        if told is None:
+            raise
+        _say(f"nnopt: {told}")
+        return 1
     finally:
         _warn()
+
+
+def _open_streams() -> None:
+    if sys.stdout is None:
+        # closed by the caller (`nnopt list >&-`): nobody reads
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            # a terminal that cannot show a sign shows "?" instead of ending the program
+            stream.reconfigure(errors="replace")
+
+
+def _mute() -> None:
+    """Nothing more goes to standard output, what it still holds at exit neither."""
+    with suppress(OSError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _say(text: str) -> None:
+    """A line on standard error, where one can be written."""
+    with suppress(OSError):
+        print(text, file=sys.stderr)
 
 
 def _load_plugins(files: Sequence[str]) -> None:
@@ -71,7 +106,7 @@ def _load_plugins(files: Sequence[str]) -> None:
 def _warn() -> None:
     plugins = sys.modules.get("nnopt.plugins")
     for text in plugins.warnings() if plugins is not None else ():
-        print(f"nnopt: warning: {text}", file=sys.stderr)
+        _say(f"nnopt: warning: {text}")
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -148,7 +183,8 @@ def _whole(low: int) -> Any:
         except ValueError:
             number = low - 1
         if not low <= number < 2**63:
-            raise argparse.ArgumentTypeError(f"expected a whole number >= {low}, got {text!r}")
+            limit = " and < 2^63" if number >= 2**63 else ""
+            raise argparse.ArgumentTypeError(f"expected a whole number >= {low}{limit}, got {text!r}")
         return number
 
     return convert

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from time import perf_counter
 from typing import Any
 
@@ -22,7 +23,8 @@ class Bar:
     def __init__(self) -> None:
         self._shown = 0
         self.began = self._drawn = perf_counter()
-        self._visible = sys.stderr.isatty()
+        #: whether there is a terminal to draw on
+        self.visible = sys.stderr.isatty()
 
     @property
     def due(self) -> bool:
@@ -31,14 +33,28 @@ class Bar:
 
     def show(self, text: str) -> None:
         """Draw the line."""
-        if self._visible:
-            print(f"\r{text:<{self._shown}}", end="", file=sys.stderr, flush=True)
+        if self.visible:
+            # a line that wraps could not be taken back
+            text = text[: _columns() - 1]
+            self._put(f"\r{text:<{self._shown}}")
             self._shown, self._drawn = len(text), perf_counter()
 
     def clear(self) -> None:
         """Take the line away."""
-        if self._visible:
-            print(f"\r{'':<{self._shown}}\r", end="", file=sys.stderr, flush=True)
+        if self.visible:
+            self._put(f"\r{'':<{self._shown}}\r")
+
+    def _put(self, text: str) -> None:
+        with suppress(OSError):
+            print(text, end="", file=sys.stderr, flush=True)
+
+
+def _columns() -> int:
+    """How wide the terminal is to which standard error goes; 80 where it does not say."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or 80
+    except (OSError, ValueError):
+        return 80
 
 
 def filled(share: float, width: int = 30) -> str:

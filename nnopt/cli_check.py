@@ -48,6 +48,8 @@ def check(options: argparse.Namespace) -> int:
         except NnoptError as error:
             raise NnoptError(f"{path.name}: {error}") from None
         return 0
+    if path.suffix.lower() == ".py":
+        raise NnoptError(f"{path}: a Python file; as a plug-in it is loaded, and its code run, with --plugin")
     from nnopt.objectives.csv_data import read_csv
 
     print(f"{path.name}: {_describe_table(read_csv(path))}")
@@ -55,6 +57,7 @@ def check(options: argparse.Namespace) -> int:
 
 
 def _describe_recording(recording: Recording) -> str:
+    from nnopt.runs.experiment import Method
     from nnopt.runs.problem import build, check_recording
     from nnopt.runs.run import stage_of
 
@@ -65,7 +68,11 @@ def _describe_recording(recording: Recording) -> str:
         stage_of(problem, method).init(problem.initial())
     kind = "a session" if recording.length or recording.interventions else "an experiment"
     lines = [f"{kind}, valid", f"  problem: {describe_problem(experiment.problem, problem.dataset)}"]
-    lines.extend(f"  method: {describe_settings(method.optimizer)}" for method in experiment.methods)
+    usual = Method()
+    for chosen in experiment.methods:
+        rest = [(chosen.schedule, usual.schedule), (chosen.batches, usual.batches)]
+        said = [chosen.optimizer, *(now for now, default in rest if now != default)]
+        lines.append(f"  method: {', '.join(map(describe_settings, said))}")
     lines.append(f"  parameters: {problem.size:,}")
     lines.append(f"  seed {experiment.seed}, {experiment.steps:,} steps")
     if experiment.stop.early is not None:

@@ -25,7 +25,7 @@ def restarts(options: argparse.Namespace) -> int:
 
     >>> restarts(argparse.Namespace(file=None, seeds="0..x"))
     Traceback (most recent call last):
-    nnopt.errors.SettingsError: --seeds: expected whole numbers >= 0 such as 0..63 or 1,5,9, got '0..x'
+    nnopt.errors.SettingsError: --seeds: expected 1 to 100,000 whole numbers >= 0 such as 0..63 or 1,5,9, got '0..x'
     """
     seeds = seeds_of(options.seeds)
     from nnopt.analysis.restarts import restart
@@ -52,9 +52,17 @@ def restarts(options: argparse.Namespace) -> int:
         raise NnoptError(f"{options.file}: {error}" if options.file else str(error)) from None
     finally:
         bar.clear()
+    seconds = perf_counter() - bar.began
+    unwritten: NnoptError | None = None
     if out is not None and len(found.seeds):
-        save(found, out)
-    print(_summary(experiment, found, options, len(seeds), perf_counter() - bar.began))
+        try:
+            save(found, out)
+        except NnoptError as error:
+            # what was found is shown all the same
+            unwritten, options.out = error, None
+    print(_summary(experiment, found, options, len(seeds), seconds))
+    if unwritten is not None:
+        raise unwritten
     return INTERRUPTED if interrupted() else 0
 
 
@@ -64,14 +72,14 @@ def seeds_of(text: str) -> tuple[int, ...]:
     >>> seeds_of("0..3,9,2")
     (0, 1, 2, 3, 9)
     """
-    from nnopt.runs.sweep_values import values_of
+    from nnopt.runs.sweep_values import LIMIT, values_of
 
     try:
         values = tuple(dict.fromkeys(values_of("--seeds", text)))
     except SettingsError:
         values = ()
     if not values or not all(type(value) is int and 0 <= value < 2**63 for value in values):
-        raise SettingsError(f"--seeds: expected whole numbers >= 0 such as 0..63 or 1,5,9, got {text!r}")
+        raise SettingsError(f"--seeds: expected 1 to {LIMIT:,} whole numbers >= 0 such as 0..63 or 1,5,9, got {text!r}")
     return values
 
 
@@ -137,10 +145,12 @@ def _bars(found: Restarts, width: int = 40) -> list[str]:
         return []
     tallest = spread.counts.max()
     lines = ["", "final training losses:"]
+    # as many digits as tell neighbours apart
+    digits = next((n for n in range(4, 10) if len({f"{edge:.{n}g}" for edge in spread.edges}) == len(spread.edges)), 10)
     for low, high, count in zip(spread.edges[:-1], spread.edges[1:], spread.counts, strict=True):
         # whoever is there is seen
-        stars = "#" * -(-width * int(count) // int(tallest))
-        lines.append(f"{low:>10.4g} .. {high:<10.4g} {stars} {count:,}" if count else f"{low:>10.4g} .. {high:<10.4g}")
+        stars = f" {'#' * -(-width * int(count) // int(tallest))} {count:,}" if count else ""
+        lines.append(f"{low:>{digits + 6}.{digits}g} .. {high:<{digits + 6}.{digits}g}{stars}")
     if spread.lost:
         lines.append(f"{'not finite':>10}    {'':<10} {spread.lost:,}")
     return [line.rstrip() for line in lines]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+from nnopt.cli_bar import Bar
 from nnopt.cli_words import INTERRUPTED, describe_problem, describe_settings
 from nnopt.errors import NnoptError
 
@@ -63,7 +63,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _advance(run: Run, length: int) -> None:
-    if not sys.stderr.isatty():
+    bar = Bar()
+    if not bar.visible:
         run.advance(length)
         return
     try:
@@ -71,10 +72,9 @@ def _advance(run: Run, length: int) -> None:
             until = perf_counter() + 0.2
             run.advance(length - run.state.step, lambda until=until: perf_counter() > until)  # type: ignore[misc]
             row = run.history.row(run.state.step)
-            text = f"step {run.state.step:,} / {length:,}   loss {row['loss']:.4g}   |g| {row['gradient_norm']:.1e}"
-            print(f"\r{text:<70}", end="", file=sys.stderr, flush=True)
+            bar.show(f"step {run.state.step:,} / {length:,}   loss {row['loss']:.4g}   |g| {row['gradient_norm']:.1e}")
     finally:
-        print(f"\r{'':<70}\r", end="", file=sys.stderr, flush=True)
+        bar.clear()
 
 
 def _summary(run: Run, interrupted: bool) -> str:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from nnopt.cli_bar import Bar, duration, filled
 from nnopt.cli_words import INTERRUPTED
-from nnopt.errors import SpecError
+from nnopt.errors import NnoptError, SpecError
 
 if TYPE_CHECKING:
     from nnopt.runs.sweep import Sweep
@@ -56,7 +56,7 @@ def sweep(options: argparse.Namespace) -> int:
         print("nnopt: what was done to the run by hand is no part of the sweep", file=sys.stderr)
     if options.npz is not None and check_target(options.npz).suffix.lower() != ".npz":
         raise SpecError(f"{options.npz}: expected a file ending in .npz")
-    interrupted = False
+    interrupted, trouble = False, None
     with Sweep(recording.experiment, options.axes, options.out) as whole:
         known, began = len(whole.plan) - len(whole.record.remaining), perf_counter()
         bar = RunsBar(len(whole.plan), known)
@@ -66,13 +66,20 @@ def sweep(options: argparse.Namespace) -> int:
                 whole.run(executor, bar.step)
         except KeyboardInterrupt:
             interrupted = True
+        except NnoptError as error:
+            # the workers are gone, or the disk is full: what has been made is shown all the same
+            trouble = error
+            if not whole.record.results:
+                raise
         finally:
             bar.clear()
-        if options.npz is not None:
-            save_columns(whole.result(), options.npz)
         if options.out is None:
             print(whole.record.text(), end="")
         print(_summary(whole, known, perf_counter() - began), file=sys.stderr if options.out is None else sys.stdout)
+        if options.npz is not None:
+            save_columns(whole.result(), options.npz)
+        if trouble is not None:
+            raise trouble
         failed = any(result.outcome == FAILED for result in whole.record.results.values())
     return INTERRUPTED if interrupted else int(failed)
 

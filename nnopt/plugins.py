@@ -194,6 +194,17 @@ def load_installed() -> None:
                 _warnings.append(f"plug-in {entry.name!r}{owner} was not loaded: {_where(error, None)}")
 
 
+def blamed(error: BaseException) -> str | None:
+    """File, line and text of an error that the code of a loaded file raised; None if it was raised elsewhere.
+
+    >>> blamed(ValueError("not ours")) is None
+    True
+    """
+    passed = {frame.filename for frame in traceback.extract_tb(error.__traceback__)}
+    path = next((path for path in _files if path in passed), None)
+    return None if path is None else f"{path}: {_where(error, path)}"
+
+
 def warnings() -> tuple[str, ...]:
     """One sentence for each installed plug-in that could not be loaded.
 

@@ -119,7 +119,7 @@ def _checks(cls: type) -> tuple[tuple[str, Any, msgspec.Meta], ...]:
     for name, hint in get_type_hints(cls, include_extras=True).items():
         kind, *extras = get_args(hint) if get_origin(hint) is Annotated else (hint,)
         meta = next((extra for extra in extras if isinstance(extra, msgspec.Meta)), msgspec.Meta())
-        if kind is int or get_origin(kind) is Literal or _range_text(meta):
+        if kind in (int, float) or get_origin(kind) is Literal or _range_text(meta):
             checks.append((name, kind, meta))
     return tuple(checks)
 

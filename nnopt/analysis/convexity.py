@@ -14,7 +14,7 @@ import numpy.typing as npt
 from nnopt.analysis.parallel import Progress, in_parts
 from nnopt.analysis.planes import Plane, Slice
 from nnopt.analysis.taylor import hessian_products
-from nnopt.errors import ShapeError
+from nnopt.errors import SettingsError, ShapeError
 from nnopt.shown import Shown
 
 Array: TypeAlias = npt.NDArray[np.float64]
@@ -61,8 +61,12 @@ def convexity_map(
     >>> convexity_map(functions.get("himmelblau"), flat, [0.0, 3.0], [0.0, 2.0]).signs
     array([[-1, -1],
            [-1,  1]], dtype=int8)
+
+    Raises: ShapeError.
     """
     x, y = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    if x.ndim != 1 or y.ndim != 1:
+        raise ShapeError(f"convexity_map: expected a (n1,) and b (n2,), got {x.shape} and {y.shape}")
     coords = np.stack(np.meshgrid(x, y, indexing="ij"), axis=-1).reshape(-1, 2)
     directions = plane.directions
 
@@ -82,7 +86,7 @@ def convexity_of_grid(a: npt.ArrayLike, b: npt.ArrayLike, values: npt.ArrayLike)
     """`convexity_map` from losses (n1, n2) on an even grid, by differences of neighbours: nothing is evaluated again.
 
     At the border as at the neighbour inside; what rounding of the values could cause is zero. Use float64 values: those
-    of float32 are too coarse for second differences. Raises: ShapeError.
+    of float32 are too coarse for second differences. Raises: ShapeError, SettingsError.
 
     >>> a = np.array([-1.0, 0.0, 1.0])
     >>> found = convexity_of_grid(a, a, a[:, None] ** 2 - 3 * a**2)
@@ -95,7 +99,9 @@ def convexity_of_grid(a: npt.ArrayLike, b: npt.ArrayLike, values: npt.ArrayLike)
             f"convexity_of_grid: expected values of shape (n1, n2) >= 3 for a (n1,) and b (n2,), got {v.shape}, "
             f"{x.shape} and {y.shape}"
         )
-    h, k = float(x[1] - x[0]), float(y[1] - y[0])
+    h, k = float(x[-1] - x[0]) / (len(x) - 1), float(y[-1] - y[0]) / (len(y) - 1)
+    if not (_even(x, h) and _even(y, k)):
+        raise SettingsError("convexity_of_grid: expected a and b increasing in equal steps, as `axes` makes them")
     with np.errstate(all="ignore"):
         mid = v[1:-1, 1:-1]
         aa = (v[2:, 1:-1] - 2 * mid + v[:-2, 1:-1]) / h**2
@@ -108,13 +114,21 @@ def convexity_of_grid(a: npt.ArrayLike, b: npt.ArrayLike, values: npt.ArrayLike)
     return ConvexityMap(x, y, np.pad(smallest, 1, mode="edge"), np.pad(largest, 1, mode="edge"))
 
 
+def _even(x: Array, step: float) -> bool:
+    # neighbours far from zero differ by their rounding, too
+    rounding = 4.0 * np.finfo(np.float64).eps * float(np.max(np.abs(x)))
+    return bool(step > 0 and np.allclose(np.diff(x), step, rtol=1e-6, atol=rounding))
+
+
 def _eigenvalues(aa: Array, ab: Array, bb: Array) -> tuple[Array, Array]:
     """(smallest, largest) of the matrices [[aa, ab], [ab, bb]]."""
     with np.errstate(all="ignore"):
         mean, half = 0.5 * (aa + bb), np.hypot(0.5 * (aa - bb), ab)
         # the one nearer to zero from the determinant: no cancellation
         outer = np.where(mean >= 0, mean + half, mean - half)
-        inner = np.where(outer == 0, 0.0, (aa * bb - ab * ab) / np.where(outer == 0, 1.0, outer))
+        # divided first, so that no product leaves the range of floats
+        size = np.where(outer == 0, 1.0, outer)
+        inner = np.where(outer == 0, 0.0, (aa / size) * bb - (ab / size) * ab)
     return np.minimum(inner, outer), np.maximum(inner, outer)
 
 
@@ -167,8 +181,12 @@ def not_convex(coords: npt.ArrayLike, curvature: npt.ArrayLike) -> list[tuple[fl
 
     >>> not_convex([0.0, 1.0, 2.0, 3.0], [1.0, -1.0, -1.0, 3.0])
     [(0.5, 2.25)]
+
+    Raises: ShapeError.
     """
     x, c = np.asarray(coords, dtype=np.float64), np.asarray(curvature, dtype=np.float64)
+    if x.shape != c.shape or x.ndim != 1:
+        raise ShapeError(f"not_convex: expected coords and curvature of one shape (K,), got {x.shape}, {c.shape}")
     negative = np.concatenate([[False], c < 0, [False]])
     turns = np.flatnonzero(negative[1:] != negative[:-1])
     return [

@@ -16,7 +16,8 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from nnopt.errors import SettingsError
+from nnopt.analysis.given import count_of
+from nnopt.errors import SettingsError, UnsupportedError
 from nnopt.objectives.hessian import LIMIT_BYTES
 from nnopt.objectives.network import Network
 from nnopt.objectives.objective import NetworkObjective
@@ -77,8 +78,9 @@ def hessian_cost(network: Network, examples: int) -> HessianCost:
 
     The seconds are right within a factor of 2 or 3 where nothing else runs. Raises: SettingsError.
     """
-    if examples < 1:
-        raise SettingsError(f"hessian_cost: expected examples >= 1, got {examples}")
+    if not isinstance(network, Network):
+        raise SettingsError(f"hessian_cost: expected a Network, got {network!r:.200}")
+    count_of("examples", examples, least=1)
     rates, size = _calibration(), network.size
     seconds = sum(rate * amount for rate, amount in zip(rates, _work(network, examples), strict=True))
     return HessianCost(size, examples, 8 * size * size, seconds, 8 * size * size <= LIMIT_BYTES)
@@ -94,8 +96,10 @@ def measured_hessian(objective: NetworkObjective, theta: npt.ArrayLike) -> tuple
     >>> hessian.shape, cost.bytes, cost.measured > 0
     ((13, 13), 1352, True)
 
-    Raises: UnsupportedError above 2 GB; ShapeError.
+    Raises: UnsupportedError above 2 GB and for what is no `NetworkObjective`; ShapeError.
     """
+    if not isinstance(objective, NetworkObjective):
+        raise UnsupportedError(f"measured_hessian: expected a NetworkObjective, got {objective!r:.200}")
     cost = hessian_cost(objective.network, objective.examples)
     start = perf_counter()
     hessian = objective.hessian(np.asarray(theta, dtype=np.float64))

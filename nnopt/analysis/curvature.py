@@ -54,6 +54,11 @@ class Spectrum(Shown):
     complete: bool = True
 
     @property
+    def columns(self) -> dict[str, Array]:
+        """As a table, a row per eigenpair: its value, and the components of its vector."""
+        return {"value": self.values, **{f"vector[{place}]": row for place, row in enumerate(self.vectors)}}
+
+    @property
     def inertia(self) -> Inertia:
         """Signs of the known curvatures; zero: at most 1e-12 of the largest in size."""
         return self.inertia_within(FLAT)
@@ -97,19 +102,23 @@ class Spectrum(Shown):
 
     @property
     def stable_rate(self) -> float:
-        """2 / lambda_max: gradient descent is stable on this quadratic below it; infinity without upward curvature."""
-        return 2.0 / self.largest if self.largest > 0 else float("inf")
+        """2 / lambda_max: gradient descent is stable on this quadratic below it; infinity without upward curvature, NaN
+        where curvature is."""
+        return float("inf") if self.largest <= 0 else 2.0 / self.largest
 
     @property
     def condition(self) -> float:
         """lambda_max / lambda_min of a positive definite matrix; infinity for a singular one, NaN for others."""
         if self.smallest > FLAT * self.largest:
             return self.largest / self.smallest
-        return float("nan") if self.inertia.negative else float("inf")
+        return float("nan") if self.inertia.negative or np.isnan(self.values).any() else float("inf")
 
     @property
     def kind(self) -> str:
-        """What the quadratic model is: "bowl", "valley" (some curvature zero), "saddle", "dome", "flat"."""
+        """What the quadratic model is: "bowl", "valley" (some curvature zero), "saddle", "dome", "flat"; "unknown"
+        where the Hessian is not finite."""
+        if not np.isfinite(self.values).all():
+            return "unknown"
         positive, zero, negative = self.inertia
         if positive and negative:
             return "saddle"
@@ -216,8 +225,12 @@ def newton_step(hessian: npt.ArrayLike, gradient: npt.ArrayLike, damping: float 
 
     >>> newton_step([[2.0, 0.0], [0.0, -1.0]], [1.0, 3.0])
     (array([-0.5,  3. ]), 'the Newton step goes uphill')
+
+    Raises: ShapeError.
     """
     matrix, slope = np.asarray(hessian, dtype=np.float64), np.asarray(gradient, dtype=np.float64)
+    if slope.ndim != 1 or matrix.shape != (len(slope), len(slope)):
+        raise ShapeError(f"newton_step: expected hessian (P, P) and gradient (P,), got {matrix.shape}, {slope.shape}")
     with np.errstate(all="ignore"):
         if damping != 0.0:
             matrix = matrix + damping * np.eye(len(matrix))
@@ -242,9 +255,11 @@ def newton_step_at(
     >>> newton_step_at(f, theta, f.gradient(theta))
     (array([-1. , -0.5]), '')
 
-    Source: MINRES: Paige and Saunders (1975).
+    Source: MINRES: Paige and Saunders (1975). Raises: ShapeError.
     """
     point, slope = np.asarray(theta, dtype=np.float64), np.asarray(gradient, dtype=np.float64)
+    if slope.shape != point.shape:
+        raise ShapeError(f"gradient: expected the shape of theta, {point.shape}, got {slope.shape}")
     if point.size <= MOST_PARAMETERS:
         return newton_step(hessian_of(objective, point), slope, damping)
     from scipy.sparse.linalg import LinearOperator, minres

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnopt.analysis.curvature import Spectrum, newton_step_at, spectrum_at
+from nnopt.analysis.given import generator, value_and_gradient_of
 from nnopt.analysis.planes import Plane, Slice
 from nnopt.errors import SettingsError, ShapeError, UnsupportedError, unknown_name
 from nnopt.shown import Shown
@@ -33,6 +34,8 @@ KINDS = {
     "pca2": "the second principal component of a run, at a right angle to the first",
     "towards": "straight to another point, another solution, say, which is at 1",
 }
+#: those that a number may follow
+NUMBERED = ("coordinate", "eigenvector", "random")
 #: states of a run that its principal components are computed from, at most
 MOST_STATES = 300
 #: axes turned by less than this many degrees keep their names
@@ -87,7 +90,7 @@ class Context(Shown):
     def gradient(self) -> Array:
         """(P,)."""
         with np.errstate(all="ignore"):
-            return np.asarray(self.objective.value_and_gradient(self.theta)[1])
+            return value_and_gradient_of(self.objective, self.theta)[1]
 
     @cached_property
     def newton(self) -> tuple[Array, str]:
@@ -109,7 +112,7 @@ class Context(Shown):
     def name(self, index: int) -> str:
         """Coordinate `index` in words: x and y, or θ with its number."""
         names = self.names or getattr(getattr(self.objective, "formula", None), "variables", ())
-        if names:
+        if index < len(names):
             return str(names[index])
         return "xy"[index] if self.theta.size <= 2 else f"θ{_subscript(index)}"
 
@@ -126,10 +129,12 @@ def direction(kind: str, context: Context) -> Direction:
     >>> found.label, np.abs(found.vector)
     ('along curvature -2', array([0., 1.]))
 
-    Raises: UnknownNameError; SettingsError for a number out of range; UnsupportedError where there is none (a zero
-    gradient, no trajectory, no target).
+    Raises: UnknownNameError; SettingsError for a number out of range; ShapeError; UnsupportedError where there is none
+    (a zero gradient, no trajectory, no target).
     """
-    name, _, number = kind.partition(":")
+    name, _, number = str(kind).partition(":")
+    if number and name in KINDS and name not in NUMBERED:
+        raise SettingsError(f"direction: {name!r} takes no number, got {kind!r}")
     if number and not re.fullmatch("-?[0-9]{1,9}", number):
         raise SettingsError(f"direction: expected a number after {name + ':'!r}, got {number!r}")
     index = int(number) if number else 0
@@ -145,6 +150,8 @@ def direction(kind: str, context: Context) -> Direction:
         return Direction(_unit(step, "the Newton step is zero here"), f"along the {damped}Newton step", note=note)
     if name == "eigenvector":
         spectrum = context.spectrum
+        if not np.isfinite(spectrum.values).all():
+            raise UnsupportedError("the Hessian is not finite here")
         count = len(spectrum.values)
         index = _checked(name, index + count if -count <= index < 0 else index, count)
         vector = spectrum.vectors[:, index]
@@ -161,6 +168,8 @@ def direction(kind: str, context: Context) -> Direction:
     if name == "towards":
         if context.target is None:
             raise UnsupportedError("this direction needs a target to go to")
+        if context.target.shape != context.theta.shape:
+            raise ShapeError(f"target: expected shape {context.theta.shape}, got {context.target.shape}")
         vector = np.asarray(context.target - context.theta)
         if not np.any(vector):
             raise UnsupportedError("the target is the point itself")
@@ -171,8 +180,9 @@ def direction(kind: str, context: Context) -> Direction:
 def plane(first: str, second: str, context: Context, orthogonal: bool = True) -> Plane:
     """The plane of two kinds of directions through context.theta.
 
-    orthogonal: the second axis is the rest of the second direction, at a right angle to the first. "gradient", "newton"
-    give the plane that contains both steps exactly. The plane of three solutions is `planes.plane_through`.
+    orthogonal: the second axis is the rest of the second direction, at a right angle to the first. "gradient" and
+    "newton" give the plane that contains both steps exactly, with unit axes; in either order it is the Newton step of
+    which only the rest is an axis. The plane of three solutions is `planes.plane_through`.
 
     >>> from nnopt.objectives import functions
     >>> flat = plane("gradient", "newton", Context(functions.get("wood"), functions.get("wood").start))
@@ -221,8 +231,8 @@ def plane_of_steps(theta: Array, gradient_step: Array, newton_step: Array) -> Pl
     first = _unit(steps[0], "")
     label = "along the gradient step" if steps[0] is gradient_step else "along the Newton step"
     for step in steps[1:]:
-        rest = _rest(step, first)
-        if np.linalg.norm(rest) > 1e-9 * np.linalg.norm(step):
+        rest = _rest(_unit(step, ""), first)
+        if np.linalg.norm(rest) > 1e-9:
             second = _unit(rest, "")
             return Plane(theta, first, second, (label, "along the rest of the Newton step"))
     if theta.size < 2:
@@ -311,10 +321,10 @@ def random_direction(objective: Any, theta: npt.ArrayLike, seed: int) -> Array:
     >>> np.linalg.norm(random_direction(functions.get("booth"), [3.0, 4.0], seed=7)).round(12)
     np.float64(5.0)
 
-    Raises: UnsupportedError where all weights are zero.
+    Raises: UnsupportedError where all weights are zero; SettingsError for a seed that is none; ShapeError.
     """
     point = np.asarray(theta, dtype=np.float64)
-    vector = np.random.default_rng([seed, 0x5EED]).standard_normal(point.size)
+    vector = generator(seed, 0x5EED).standard_normal(point.size)
     network = getattr(objective, "network", None)
     if network is None:
         return np.asarray(vector * ((float(np.linalg.norm(point)) or 1.0) / np.linalg.norm(vector)))

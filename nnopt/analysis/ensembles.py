@@ -18,7 +18,7 @@ from nnopt.objectives.kernels import Workspace, chunks
 from nnopt.objectives.kernels_batched import gradients_at_once
 from nnopt.objectives.losses import loss_function
 from nnopt.objectives.objective import NetworkObjective
-from nnopt.optimizers.base import Local, Optimizer, Slots
+from nnopt.optimizers.base import Local, Optimizer, Slots, update_of
 
 Array: TypeAlias = npt.NDArray[Any]
 Rows: TypeAlias = npt.NDArray[np.intp]
@@ -176,7 +176,7 @@ class _RunByRun(Updater):
         for k, slots in enumerate(self._slots):
             theta, gradient = thetas[k].astype(np.float64), gradients[k].astype(np.float64)
             local = Local(self.objective, theta, float(values[k]), gradient, None if rows is None else rows[k])
-            change = self.optimizer.update(local, slots, rate)
+            change = update_of(self.optimizer)(local, slots, rate)
             moves[k], self._slots[k] = change.step, change.slots
         return moves
 

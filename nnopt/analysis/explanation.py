@@ -216,7 +216,8 @@ def _sentences(facts: Explanation, curved: bool) -> list[str]:
             f"The quadratic model predicted a change of {number(facts.predicted)}; it was {number(facts.actual)}."
         )
     if not curved and facts.newton_uphill:
-        said.append(f"The Newton step would go uphill{_because(signs)}.")
+        newton = "The Newton step" if facts.rows is None else "The batch's Newton step"
+        said.append(f"{newton} would go uphill{_because(signs)}.")
     elif not curved and signs and facts.spectrum is not None and facts.spectrum.inertia.negative:
         said.append(f"{signs[0].upper()}{signs[1:]}.")
     if not curved and facts.spectrum is not None and np.isfinite(facts.stable_rate):

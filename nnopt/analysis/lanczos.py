@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from nnopt.analysis.given import count_of, generator
 from nnopt.analysis.taylor import hessian_products
 from nnopt.errors import SettingsError, ShapeError
 from nnopt.shown import Shown
@@ -123,6 +124,7 @@ def extreme_pairs(
     """
     if top < 0 or bottom < 0 or top + bottom < 1 or size < 1:
         raise SettingsError(f"eigenpairs: expected top + bottom >= 1 and size >= 1, got {top}, {bottom} and {size}")
+    most = count_of("most", most, least=1)
     if top + bottom > size:
         top, bottom = min(top, size), max(0, size - top)
     wanted = top + bottom
@@ -170,7 +172,7 @@ class _Space:
         self.most = most
         self.products = 0
         self.fresh = 0  # of them since the beginning, or since the basis was closed under products
-        self.random = np.random.default_rng(seed)
+        self.random = generator(seed)
         self.basis: Array = np.empty((most, size))
         self.matrix: Array = np.zeros((most, most))
         self.count = 0  # vectors in the basis whose products are known

@@ -22,6 +22,7 @@ from nnopt.analysis.convexity import (
     second_difference,
     slice_curvature,
 )
+from nnopt.analysis.given import value_of
 from nnopt.analysis.parallel import Progress, in_parts
 from nnopt.analysis.planes import Plane, Slice, plane_through
 from nnopt.errors import SettingsError, ShapeError
@@ -101,7 +102,7 @@ def losses(objective: Any, thetas: npt.ArrayLike, threads: int = 1, progress: Pr
 def _losses(objective: Any, thetas: Array) -> Array:
     values = getattr(objective, "values", None)
     if values is None:
-        return np.array([float(objective.value(theta)) for theta in thetas])
+        return np.array([value_of(objective, theta) for theta in thetas])
     if "dtype" in inspect.signature(values).parameters:
         return np.asarray(values(thetas, dtype=np.float64), dtype=np.float64)
     return np.asarray(values(thetas), dtype=np.float64)
@@ -130,8 +131,8 @@ def axes(extent: Extent, n: int | tuple[int, int]) -> tuple[Array, Array]:
     """
     try:
         r = np.asarray(extent, dtype=np.float64)
-        counts = (int(n), int(n)) if np.ndim(n) == 0 else tuple(int(one) for one in n)  # type: ignore[arg-type, union-attr]
-    except (TypeError, ValueError):
+        counts = tuple(int(one) for one in (np.ravel(n) if np.ndim(n) else (n, n)))  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
         raise SettingsError(f"extent, n: expected numbers, got {extent!r} and {n!r}") from None
     if r.ndim == 0:
         r = np.array([-r, r, -r, r])
@@ -139,8 +140,8 @@ def axes(extent: Extent, n: int | tuple[int, int]) -> tuple[Array, Array]:
         raise SettingsError(
             f"extent: expected a half-width > 0 or (a0, a1, b0, b1) with a0 < a1, b0 < b1, got {extent!r}"
         )
-    if len(counts) != 2 or min(counts) < 2:
-        raise SettingsError(f"n: expected at least 2 points along each axis, got {n!r}")
+    if len(counts) != 2 or min(counts) < 2 or not np.array_equal(counts, np.broadcast_to(n, 2)):
+        raise SettingsError(f"n: expected a whole number of points along each axis, at least 2, got {n!r}")
     return np.linspace(r[0], r[1], counts[0]), np.linspace(r[2], r[3], counts[1])
 
 
@@ -154,6 +155,9 @@ def grid(
     progress: Progress | None = None,
 ) -> Array:
     """Losses (n, n) on a plane: [i, j] is the loss at (a_i, b_j), i along d1.
+
+    matplotlib has rows along y and wants the transpose: with a, b = axes(extent, n), `contour(a, b, losses.T)`, or
+    `imshow(losses.T, origin="lower", extent=(a[0], a[-1], b[0], b[-1]))`.
 
     extent: half-width r, or (a0, a1, b0, b1). n: points along each axis, or along d1 and d2. dtype: precision for
     networks. threads, progress: as in `values_at`. The numbers returned are float64, infinities and NaN among them

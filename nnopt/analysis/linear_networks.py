@@ -14,7 +14,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from nnopt.errors import DataError, SettingsError, ShapeError
+from nnopt.analysis.given import count_of
+from nnopt.errors import DataError, SettingsError, ShapeError, UnsupportedError
 from nnopt.objectives.network import Network
 from nnopt.shown import Shown
 
@@ -22,6 +23,8 @@ Array: TypeAlias = npt.NDArray[np.float64]
 
 #: how far inputs may be from white, and from zero mean
 _WHITE = 1e-6
+#: critical points that are listed, at most
+_MOST_POINTS = 100_000
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -44,7 +47,7 @@ class Modes(Shown):
 def whiten(X: npt.ArrayLike) -> Array:
     """(X - mean) C^(-1/2): inputs (N, D) with zero mean and covariance one, the nearest to the given ones (Zca).
 
-    Raises: DataError if the covariance C is singular.
+    Raises: DataError if the covariance C is singular or not finite; ShapeError.
 
     >>> white = whiten([[1.0, 0.0], [-1.0, 0.0], [0.0, 3.0], [0.0, -3.0]])
     >>> (white.T @ white / 4).round(12) + 0.0
@@ -52,6 +55,10 @@ def whiten(X: npt.ArrayLike) -> Array:
            [0., 1.]])
     """
     given = np.asarray(X, dtype=np.float64)
+    if given.ndim != 2 or not given.size:
+        raise ShapeError(f"whiten: expected X (N, D), got {given.shape}")
+    if not np.isfinite(given).all():
+        raise DataError("whiten: expected finite inputs, got some that are infinite or not a number")
     centred = given - given.mean(axis=0)
     values, vectors = np.linalg.eigh(centred.T @ centred / len(centred))
     if values[0] <= 1e-12 * values[-1]:
@@ -73,6 +80,8 @@ def linear_modes(X: npt.ArrayLike, Y: npt.ArrayLike) -> Modes:
     targets = targets[:, None] if targets.ndim == 1 else targets
     if inputs.ndim != 2 or targets.ndim != 2 or len(inputs) != len(targets):
         raise ShapeError(f"linear_modes: expected X (N, D) and Y (N, C), got {inputs.shape} and {targets.shape}")
+    if not (np.isfinite(inputs).all() and np.isfinite(targets).all()):
+        raise DataError("linear_modes: expected finite X and Y, got numbers that are infinite or not a number")
     n = len(inputs)
     away = float(np.abs(inputs.T @ inputs / n - np.eye(inputs.shape[1])).max())
     mean = max(float(np.abs(part.mean(axis=0)).max()) for part in (inputs, targets))
@@ -93,28 +102,31 @@ def mode_strength(t: npt.ArrayLike, s: float, u0: float, tau: float, layers: int
         n layers:               tau du/dt = n u^(2 - 2/n) (s - u), u(0) = u0, integrated numerically
 
     t: in updates of gradient descent, if tau = 1 / learning rate (the loss is a mean over examples). u0: strength at
-    the start, 0 < u0 < s, of balanced weights. Small rates: the flow, not the steps, is solved. Raises: SettingsError.
+    the start, 0 < u0 < s, of balanced weights. Small rates: the flow, not the steps, is solved. Raises: SettingsError,
+    for times that are negative or not finite, too, unless there are two layers.
 
     >>> mode_strength([0.0, 100.0, 200.0], s=2.0, u0=1e-3, tau=50.0).round(3).tolist()
     [0.001, 1.197, 2.0]
     """
     _check_mode(s, u0, tau, layers)
     times = np.asarray(t, dtype=np.float64)
-    if layers == 2:
+    if layers == 2 or not times.size:
         with np.errstate(over="ignore"):
             return np.asarray(s / (1.0 + (s / u0 - 1.0) * np.exp(-2.0 * s * times / tau)))
+    if not (np.isfinite(times) & (times >= 0)).all():
+        raise SettingsError(f"mode_strength: expected finite times >= 0 for {layers} layers, got {t!r:.200}")
     from scipy.integrate import solve_ivp
 
-    order = np.argsort(times, axis=None)
-    wanted = times.ravel()[order] / tau
+    # in order, each once, as the solver wants them
+    wanted, places = np.unique(times / tau, return_inverse=True)
     power = 2.0 - 2.0 / layers
+    # a thousandth of the time in which a mode rises, at least: over next to no time the solver finds no step
+    end = max(float(wanted[-1]), 1e-3 / (layers * s**power))
     flow = solve_ivp(
-        lambda _, u: layers * np.abs(u) ** power * (s - u), (0.0, max(float(wanted[-1]), 1e-300)), [u0],
+        lambda _, u: layers * np.abs(u) ** power * (s - u), (0.0, end), [u0],
         t_eval=wanted, method="LSODA", rtol=1e-9, atol=1e-12 * u0,
     )  # fmt: skip
-    grown = np.empty(times.size)
-    grown[order] = flow.y[0]
-    return grown.reshape(times.shape)
+    return np.asarray(flow.y[0][places].reshape(times.shape))
 
 
 def half_rise_time(s: float, u0: float, tau: float, layers: int = 2) -> float:
@@ -145,13 +157,16 @@ def deep_linear_losses(t: npt.ArrayLike, modes: Modes, u0: float | npt.ArrayLike
     """Loss at times t: 1/2 sum over modes of (s - u(t))^2, plus what no linear network takes away; an array like t.
 
     u0: strength at the start, of all modes or of each (R,). One plateau per mode and one drop at its half-rise time.
-    Modes of no strength are left out. Raises: SettingsError        (Saxe et al. 2014)
+    Modes of no strength are left out. Raises: SettingsError, ShapeError        (Saxe et al. 2014)
 
     >>> modes = Modes(np.array([3.0, 1.0]), np.eye(2), np.eye(2), 0.25)
     >>> deep_linear_losses([0.0, 1e9], modes, u0=1e-6, tau=10.0).round(4)
     array([5.25, 0.25])
     """
-    starts = np.broadcast_to(np.asarray(u0, dtype=np.float64), modes.strengths.shape)
+    starts, count = np.asarray(u0, dtype=np.float64), len(modes.strengths)
+    if starts.shape not in ((), (1,), (count,)):
+        raise ShapeError(f"u0: expected one number or one for each of {count} modes, got shape {starts.shape}")
+    starts = np.broadcast_to(starts, count)
     loss = np.full(np.shape(t), modes.rest)
     for s, start in zip(modes.strengths.tolist(), starts.tolist(), strict=True):
         if s > 1e-12 * modes.strengths[0]:
@@ -201,12 +216,14 @@ def balanced_start(network: Network, modes: Modes, u0: float) -> Array:
     """theta (P,) in which every mode has the strength u0, evenly over all layers: where the closed form is exact.
 
     Hidden unit r carries mode r with u0^(1/n) in each of the n layers; the other units are zero. Raises: SettingsError
-    if a hidden layer has fewer units than there are modes, or the activation is not `identity`; ShapeError.
+    if u0 < 0, a hidden layer has fewer units than there are modes, or the activation is not `identity`; ShapeError.
 
     >>> modes = Modes(np.array([3.0]), np.eye(1), np.eye(1), 0.0)
     >>> balanced_start(Network((1, 2, 1), "identity"), modes, 0.04)
     array([0.2, 0. , 0. , 0. , 0.2, 0. , 0. ])
     """
+    if not 0 <= u0 < math.inf:
+        raise SettingsError(f"balanced_start: expected u0 >= 0, got {u0!r}")
     count = len(modes.strengths)
     if min(_linear(network, modes).widths, default=0) < count:
         raise SettingsError(f"balanced_start: expected hidden layers of {count} units at least, got {network.widths}")
@@ -242,7 +259,8 @@ def autoencoder_critical_points(variances: npt.ArrayLike, hidden: int) -> list[C
 
     variances (D,): of the principal components of the inputs, in any order. hidden: units of the hidden layer. The
     index of a point that keeps fewer components than it has hidden units is that with the spare units at zero.
-    Every one but the best is a saddle. Raises: SettingsError, ShapeError.
+    Every one but the best is a saddle. Raises: SettingsError, ShapeError; UnsupportedError where there are more than
+    100,000.
 
     >>> [(point.loss, point.index) for point in autoencoder_critical_points([4, 3, 2, 1], hidden=2)][:4]
     [(1.5, 0), (2.0, 1), (2.5, 2), (2.5, 2)]
@@ -252,9 +270,14 @@ def autoencoder_critical_points(variances: npt.ArrayLike, hidden: int) -> list[C
         raise ShapeError(f"autoencoder_critical_points: expected variances (D,), got {spread.shape}")
     if not (spread >= 0).all():
         raise SettingsError(f"autoencoder_critical_points: expected variances >= 0, got {spread.tolist()}")
-    if hidden < 1:
-        raise SettingsError(f"autoencoder_critical_points: expected hidden >= 1, got {hidden!r}")
+    hidden = count_of("hidden", hidden, least=1)
     most = min(hidden, len(spread))
+    count = sum(math.comb(len(spread), kept) for kept in range(most + 1))
+    if count > _MOST_POINTS:
+        raise UnsupportedError(
+            f"autoencoder_critical_points: {len(spread)} components and {hidden} hidden units have more than "
+            f"{_MOST_POINTS:,} critical points"
+        )
     points = []
     for kept in itertools.chain.from_iterable(itertools.combinations(range(len(spread)), r) for r in range(most + 1)):
         left = np.delete(spread, kept)
@@ -269,14 +292,19 @@ def autoencoder_theta(network: Network, components: npt.ArrayLike, kept: Iterabl
 
     There W2 W1 projects onto these components        (Baldi & Hornik 1989)
 
-    components (D, D): principal components of the inputs as columns. kept: indices of some of them. Spare
-    hidden units are zero. Raises: SettingsError unless the network is D-hidden-D, linear, with enough hidden units.
+    components (D, D): principal components of the inputs as columns. kept: indices of some of them, each once. Spare
+    hidden units are zero. Raises: SettingsError unless the network is D-hidden-D, linear, with enough hidden units;
+    ShapeError.
 
     >>> autoencoder_theta(Network((2, 1, 2), "identity"), np.eye(2), [1])
     array([0., 1., 0., 0., 0., 1., 0.])
     """
-    chosen = np.asarray(components, dtype=np.float64)[:, list(kept)]
-    sizes = network.sizes
+    columns, indices, sizes = np.asarray(components, dtype=np.float64), list(kept), network.sizes
+    if columns.shape != (sizes[0], sizes[0]):
+        raise ShapeError(f"autoencoder_theta: expected components of shape {(sizes[0],) * 2}, got {columns.shape}")
+    if len(set(indices)) < len(indices) or not set(indices) <= set(range(sizes[0])):
+        raise SettingsError(f"kept: expected different indices among 0 .. {sizes[0] - 1}, got {indices}")
+    chosen = columns[:, indices]
     if len(sizes) != 3 or sizes[0] != sizes[2] or network.activation != "identity" or sizes[1] < chosen.shape[1]:
         wanted = f"sizes (D, {chosen.shape[1]} or more, D) and activation identity"
         raise SettingsError(f"autoencoder_theta: expected {wanted}, got {network!r}")

@@ -15,8 +15,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from nnopt.analysis.given import count_of
 from nnopt.analysis.theory import covariance_factor
-from nnopt.errors import SettingsError, UnsupportedError
+from nnopt.errors import UnsupportedError
 from nnopt.optimizers.batches import Mini
 from nnopt.runs.blas import one_thread
 from nnopt.shown import Shown
@@ -179,9 +180,8 @@ def measure_noise(
     """
     vector, n = np.asarray(theta, dtype=np.float64), _examples(objective)
     covariance_factor(n, batch, replacement)
-    if draws < 1:
-        raise SettingsError(f"measure_noise: expected draws >= 1, got {draws}")
-    sampler = Mini(size=batch, replacement=replacement).sampler(n, seed)
+    count_of("draws", draws, least=1)
+    sampler = Mini(size=batch, replacement=replacement).sampler(n, count_of("seed", seed, least=0))
     gradients: list[Array] = []
     step = 0
     while len(gradients) < draws:
@@ -238,10 +238,9 @@ def epoch_times(
     """
     one_thread()
     start, n = np.array(theta, dtype=np.float64), _examples(objective)
-    if repeats < 1:
-        raise SettingsError(f"epoch_times: expected repeats >= 1, got {repeats}")
+    count_of("repeats", repeats, least=1)
     ways: list[tuple[int, list[Rows], Callable[[], Array]]] = []
-    for batch in batches:
+    for batch in np.atleast_1d(batches).tolist():
         covariance_factor(n, batch)
         rows = list(_epoch(n, batch, seed))
         singles = [list(some[:, None]) for some in rows]

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnopt.analysis.alignment import align
+from nnopt.analysis.given import value_and_gradient_of
 from nnopt.analysis.landscape import losses
 from nnopt.errors import SettingsError, ShapeError
 from nnopt.objectives.network import Network
@@ -114,9 +115,11 @@ class Profile(Shown):
 
     @property
     def barrier(self) -> float:
-        """max over t of L(p(t)) - ((1 - t) L(p(0)) + t L(p(1))), >= 0        (Frankle et al. 2020)"""
-        between = (1.0 - self.t) * self.values[0] + self.t * self.values[-1]
-        return float((self.values - between).max())
+        """max over t of L(p(t)) - ((1 - t) L(p(0)) + t L(p(1))), >= 0        (Frankle et al. 2020); NaN
+        where a loss at an end is not finite"""
+        with np.errstate(invalid="ignore"):
+            between = (1.0 - self.t) * self.values[0] + self.t * self.values[-1]
+            return float((self.values - between).max())
 
 
 def losses_along(objective: Any, path: Path, n: int = 101) -> Profile:
@@ -141,8 +144,8 @@ class BendObjective:
         f(c) = mean over t of L(p(t)),   df/dc = mean over t of 2 t (1 - t) grad L(p(t))        (Garipov et al. 2018)
 
     t runs over the midpoints of `nodes` equal intervals. They are its examples, so that mini-batches of them estimate
-    the integral as the paper's random t do. start, end (P,): fixed ends. The objective behind it needs
-    `value_and_gradient`, and is quickest with `values_and_gradients`. Raises: ShapeError, SettingsError for nodes < 1.
+    the integral as the paper's random t do. start, end (P,): fixed ends. The objective behind it needs value and
+    gradient, and is quickest with `values_and_gradients`. Raises: ShapeError, SettingsError for nodes < 1.
 
     >>> from nnopt.objectives import functions
     >>> bend = BendObjective(functions.get("himmelblau"), [3.0, 2.0], [-2.805118, 3.131312])
@@ -188,7 +191,7 @@ class BendObjective:
     def _at(self, points: Array) -> tuple[Array, Array]:
         if self._together is not None:
             return self._together(points)
-        pairs = [self.objective.value_and_gradient(point) for point in points]
+        pairs = [value_and_gradient_of(self.objective, point) for point in points]
         return np.array([value for value, _ in pairs]), np.array([gradient for _, gradient in pairs])
 
 

@@ -177,17 +177,24 @@ def _check_axes(origin: Array, *directions: Array) -> None:
 
 
 def _project(origin: Array, directions: Array, theta: npt.ArrayLike) -> tuple[Array, Any]:
-    away = np.asarray(theta, dtype=np.float64) - origin
+    points = np.asarray(theta, dtype=np.float64)
+    if points.shape[-1:] != origin.shape:
+        raise ShapeError(f"theta: expected shape (..., {origin.size}), got {points.shape}")
+    away = points - origin
     coords = away @ np.linalg.pinv(directions)
     return coords, np.linalg.norm(away - coords @ directions, axis=-1)
 
 
 def _share(directions: Array, step: npt.ArrayLike) -> float:
     s = np.asarray(step, dtype=np.float64)
+    if s.shape != directions.shape[1:]:
+        raise ShapeError(f"step: expected shape ({directions.shape[1]},), got {s.shape}")
     if not np.any(s):
         return 1.0
-    inside = _unit(s) @ np.linalg.pinv(directions) @ directions
-    return min(1.0, float(np.linalg.norm(inside)))
+    with np.errstate(invalid="ignore"):
+        inside = _unit(s) @ np.linalg.pinv(directions) @ directions
+    # of a step that is not finite no share is known
+    return float(np.minimum(1.0, np.linalg.norm(inside)))
 
 
 def _unit(vector: Array) -> Array:

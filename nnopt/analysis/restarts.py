@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
+from itertools import islice
 from operator import index
 from time import perf_counter
 from typing import Any, TypeAlias
@@ -21,9 +22,10 @@ from nnopt import errors
 from nnopt.analysis.restarts_result import Restarts, joined
 from nnopt.analysis.together import Ensemble, train_together
 from nnopt.errors import NnoptError, SettingsError, UnsupportedError
-from nnopt.runs.experiment import MAX_SEED, Experiment, NetworkProblem
+from nnopt.runs.experiment import MAX_SEED, Experiment, NetworkProblem, check_experiment
 from nnopt.runs.parcels import Parcel, needs_of, text_of
 from nnopt.runs.problem import build
+from nnopt.runs.sweep_values import LIMIT
 from nnopt.runs.tasks import WorkersGone, carry_out, usable_processors, workers_for
 
 Array: TypeAlias = npt.NDArray[Any]
@@ -92,10 +94,11 @@ class _Job:
     """What is to be done, checked: its runs can begin."""
 
     def __init__(self, experiment: Experiment, seeds: Sequence[int], method: int, dtype: np.dtype[Any]) -> None:
+        check_experiment(experiment)
         if not isinstance(experiment.problem, NetworkProblem):
             raise UnsupportedError("restart: a function has one start and no seed; give `train_together` the starts")
-        if not 0 <= method < len(experiment.methods):
-            raise SettingsError(f"method: expected 0 .. {len(experiment.methods) - 1}, got {method}")
+        if not isinstance(method, int) or not 0 <= method < len(experiment.methods):
+            raise SettingsError(f"method: expected 0 .. {len(experiment.methods) - 1}, got {method!r}")
         self.seeds = _whole_numbers(seeds)
         self.experiment, self.method, self.dtype = experiment, method, dtype
         self.problem = build(experiment)
@@ -169,11 +172,13 @@ class _Here:
 
 def _whole_numbers(seeds: Sequence[int]) -> tuple[int, ...]:
     try:
-        numbers = tuple(index(seed) for seed in seeds)
+        numbers = tuple(index(seed) for seed in islice(seeds, LIMIT + 1))
     except TypeError:
         numbers = ()
     if not numbers or not all(0 <= number <= MAX_SEED for number in numbers):
         raise SettingsError(f"seeds: expected one or more whole numbers from 0 to 2^63 - 1, got {seeds!r:.200}")
+    if len(numbers) > LIMIT:
+        raise SettingsError(f"seeds: expected at most {LIMIT:,} of them, got more")
     return numbers
 
 

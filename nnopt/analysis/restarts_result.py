@@ -116,9 +116,12 @@ class Restarts(Shown):
 
     def clusters(self, within: float = 0.05, X: npt.ArrayLike | None = None) -> Clusters:
         """Kinds of solutions: those whose outputs differ by at most `within` on the points X (M, D) (the examples), the
-        best of each kind first; see `solutions.differences` and `solutions.clusters`. Raises: UnsupportedError for what
-        is no network."""
-        return clusters(differences(self._network("clusters"), self.theta, X), within, self.losses)
+        best of each kind first; see `solutions.differences` and `solutions.clusters`. Runs that diverged are no
+        solutions, and of no kind. Raises: UnsupportedError for what is no network."""
+        network = self._network("clusters")
+        # as outputs that are not numbers: the wild ones of a diverged run would set the scale for all others
+        theta = np.where(self.diverged[:, None], np.nan, self.theta)
+        return clusters(differences(network, theta, X), within, self.losses)
 
     def disagreement(self, X: npt.ArrayLike | None = None) -> Array:
         """Share of the solutions that vote against the majority at each of the points X (M, D) (the examples), (M,);

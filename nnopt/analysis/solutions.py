@@ -13,6 +13,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from nnopt.analysis.given import count_of
 from nnopt.analysis.landscape import axes, window
 from nnopt.errors import SettingsError, ShapeError, UnsupportedError
 from nnopt.objectives.losses import LOSSES
@@ -30,7 +31,7 @@ def votes(objective: NetworkObjective, thetas: npt.ArrayLike, X: npt.ArrayLike |
     """The class that each network chooses at each point, (K, M); -1 where its outputs are not finite.
 
     thetas (K, P); X (M, D), or None for the objective's own examples. One logit chooses class 1 where it is positive,
-    several the largest. Raises: UnsupportedError for regression, ShapeError.
+    several the largest. Raises: UnsupportedError for regression and for what is no network, ShapeError.
 
     >>> from nnopt.objectives.network import Network
     >>> objective = NetworkObjective(Network((1, 1)), [[-1.0], [1.0]], [0, 1])
@@ -38,7 +39,7 @@ def votes(objective: NetworkObjective, thetas: npt.ArrayLike, X: npt.ArrayLike |
     array([[0, 1],
            [1, 1]])
     """
-    if LOSSES[objective.loss].task != "classification":
+    if LOSSES[_network(objective).loss].task != "classification":
         raise UnsupportedError(f"{objective.loss}: outputs are predicted values, and there are no classes to vote for")
     outputs = objective.outputs_of(np.asarray(thetas, dtype=np.float64), X)
     chosen = (outputs[..., 0] > 0).astype(np.intp) if outputs.shape[-1] == 1 else outputs.argmax(axis=-1)
@@ -106,8 +107,8 @@ def disagreement_map(
     array([[0. , 0.5],
            [0.5, 0. ]])
     """
-    if objective.network.inputs != 2:
-        inputs = objective.network.inputs
+    inputs = _network(objective).network.inputs
+    if inputs != 2:
         raise UnsupportedError(f"disagreement_map: expected a network of 2 inputs, got {inputs}; see `disagreement`")
     x, y = axes(window(objective.X) if extent is None else extent, n)
     points = np.stack(np.meshgrid(x, y, indexing="ij"), axis=-1).reshape(-1, 2)
@@ -124,7 +125,7 @@ def differences(objective: NetworkObjective, thetas: npt.ArrayLike, X: npt.Array
     Classification: the share of the points X (M, D) that two networks put into different classes. Regression: the root
     mean square of the difference of their outputs, divided by the standard deviation of the outputs of all networks
     over all points. A network whose outputs are not finite somewhere is at infinite distance from all, itself included.
-    X None: the objective's own examples. Raises: ShapeError.
+    X None: the objective's own examples. Raises: ShapeError; UnsupportedError for what is no network.
 
     >>> from nnopt.objectives.network import Network
     >>> objective = NetworkObjective(Network((1, 1)), [[-1.0], [1.0]], [0, 1])
@@ -134,7 +135,7 @@ def differences(objective: NetworkObjective, thetas: npt.ArrayLike, X: npt.Array
            [0.5, 0.5, 0. ]])
     """
     parameters = np.asarray(thetas, dtype=np.float64)
-    if LOSSES[objective.loss].task == "classification":
+    if LOSSES[_network(objective).loss].task == "classification":
         cast = votes(objective, parameters, X)
         lost = (cast == NO_VOTE).any(axis=1)
         distances = np.array([np.count_nonzero(cast != row, axis=1) for row in cast]) / cast.shape[1]
@@ -142,6 +143,8 @@ def differences(objective: NetworkObjective, thetas: npt.ArrayLike, X: npt.Array
         outputs = objective.outputs_of(parameters, X).reshape(len(parameters), -1)
         lost = ~np.isfinite(outputs).all(axis=1)
         outputs[lost] = 0.0
+        # squares of the largest outputs stay in the range of floats
+        outputs /= float(np.max(np.abs(outputs), initial=0.0)) or 1.0
         spread = float(outputs[~lost].std()) if not lost.all() else 0.0
         distances = np.array([np.sqrt(np.mean((outputs - row) ** 2, axis=1)) for row in outputs]) / (spread or 1.0)
     distances[lost] = distances[:, lost] = np.inf
@@ -250,8 +253,7 @@ def histogram(losses: npt.ArrayLike, bins: int = 15) -> Histogram:
     >>> found.counts, found.edges.round(3), found.lost
     (array([1, 3]), array([0.001, 0.01 , 0.1  ]), 1)
     """
-    if bins < 1:
-        raise SettingsError(f"histogram: expected bins >= 1, got {bins!r}")
+    bins = count_of("bins", bins, least=1)
     given = np.asarray(losses, dtype=np.float64).ravel()
     finite = np.sort(given[np.isfinite(given)])
     lost = len(given) - len(finite)
@@ -272,6 +274,13 @@ def histogram(losses: npt.ArrayLike, bins: int = 15) -> Histogram:
     return Histogram(counts, edges, logarithmic, lost, best, float(np.median(finite)), worst)
 
 
+def _network(objective: NetworkObjective) -> NetworkObjective:
+    if not isinstance(objective, NetworkObjective):
+        kind = type(objective).__name__
+        raise UnsupportedError(f"solutions are compared by the outputs of a network, and {kind} has none")
+    return objective
+
+
 def _counts(cast: Votes) -> npt.NDArray[np.intp]:
     """How many vote for each class, (classes, M)."""
     classes = range(max(int(cast.max(initial=0)) + 1, 1))
@@ -286,6 +295,9 @@ def _joined(distances: Array, indices: npt.NDArray[np.intp], within: float) -> l
     from scipy.spatial.distance import squareform
 
     some = distances[np.ix_(indices, indices)]
+    # infinitely far is farther than any limit
+    known = np.isfinite(some)
+    some = np.where(known, some, 2.0 * max(within, float(some[known].max())) + 1.0)
     tree = linkage(squareform(some, checks=False), method="complete")
     labels = fcluster(tree, t=within, criterion="distance")
     return [indices[labels == label] for label in np.unique(labels)]

@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from nnopt.analysis.given import generator
 from nnopt.analysis.lanczos import BASIS_BYTES, product_of
 from nnopt.analysis.taylor import hessian_products
 from nnopt.errors import SettingsError
@@ -97,10 +98,12 @@ def spectral_density(
     """
     if vectors < 1 or steps < 1:
         raise SettingsError(f"spectral_density: expected vectors >= 1 and steps >= 1, got {vectors} and {steps}")
+    if width is not None and not width > 0:
+        raise SettingsError(f"spectral_density: expected width > 0, got {width!r}")
     point = np.asarray(theta, dtype=np.float64)
     block = _BLOCK if point.size <= _TOGETHER else 1
     steps = min(steps, point.size, max(2, BASIS_BYTES // (8 * block * point.size)))
-    random = np.random.default_rng(seed)
+    random = generator(seed)
     starts = random.standard_normal((vectors, point.size))
     starts /= np.linalg.norm(starts, axis=1, keepdims=True)
     parts = [_quadrature(objective, point, starts[k : k + block], steps) for k in range(0, vectors, block)]
@@ -182,6 +185,7 @@ def trace(
     """
     if products < 3 or method not in ("hutch++", "hutchinson"):
         raise SettingsError(f"trace: expected products >= 3 and hutch++ or hutchinson, got {products} and {method!r}")
+    random = generator(seed)
     point = np.asarray(theta, dtype=np.float64)
     size = point.size
 
@@ -191,7 +195,6 @@ def trace(
 
     if products >= size:
         return Trace(float(np.einsum("kk->", times(np.eye(size)))), 0.0, size)
-    random = np.random.default_rng(seed)
 
     def signs(count: int) -> Array:
         return np.asarray(random.choice(np.array([-1.0, 1.0]), (count, size)))

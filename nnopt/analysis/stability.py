@@ -14,8 +14,9 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from nnopt.analysis.given import count_of, generator
 from nnopt.analysis.lanczos import extreme_pairs, product_of
-from nnopt.errors import SettingsError
+from nnopt.errors import SettingsError, ShapeError
 from nnopt.shown import Shown
 
 Array: TypeAlias = npt.NDArray[np.float64]
@@ -66,8 +67,10 @@ def sharpness(
     """
     size = np.size(theta)
     if start is not None:
-        random = np.random.default_rng(seed).standard_normal(size)
         given = np.asarray(start, dtype=np.float64)
+        if given.shape != (size,):
+            raise ShapeError(f"start: expected shape ({size},), got {given.shape}")
+        random = generator(seed).standard_normal(size)
         start = given + _FRESH * float(np.linalg.norm(given) / np.linalg.norm(random)) * random
     product = product_of(objective, theta)
     found = extreme_pairs(
@@ -106,7 +109,8 @@ class SharpnessTracker:
 @dataclass(frozen=True, eq=False, repr=False)
 class SharpnessCurve(Shown):
     """Sharpness along a run. steps (K,); values (K,): lambda_max of the full training loss there. limits (K,): 2 / a
-    for the learning rate a at these steps, where plain gradient descent becomes unstable. products: made in all.
+    for the learning rate a at these steps, where plain gradient descent becomes unstable; NaN for methods without one
+    (curvature methods). products: made in all.
 
     >>> curve = SharpnessCurve(np.array([0, 10]), np.array([1.0, 4.1]), np.array([4.0, 4.0]), products=9)
     >>> curve.values > curve.limits
@@ -140,8 +144,9 @@ def sharpness_along(
 
     Source of the limit: Cohen et al. (2021). Raises: SettingsError for steps that are not in the history.
     """
-    if points < 1:
-        raise SettingsError(f"sharpness_along: expected points >= 1, got {points}")
+    count_of("points", points, least=1)
+    if steps is not None and not isinstance(steps, Iterable):
+        raise SettingsError(f"sharpness_along: expected steps as a sequence, got {steps!r}")
     last = history.length - 1
     where = sorted(
         set(np.linspace(0, last, min(points, last + 1)).round().astype(int).tolist()) if steps is None else steps
@@ -156,7 +161,9 @@ def sharpness_along(
         rate = stage.learning_rate(step)
         seen.append(step)
         values.append(value)
-        limits.append(2.0 / rate if rate > 0 else float("inf"))
+        # the rate of a curvature method is a factor on its step
+        plain = stage.optimizer.needs == "gradient"
+        limits.append((2.0 / rate if rate > 0 else float("inf")) if plain else float("nan"))
         if on_point is not None and on_point(step, value) is False:
             break
     return SharpnessCurve(np.array(seen, dtype=np.int64), np.array(values), np.array(limits), tracker.products)

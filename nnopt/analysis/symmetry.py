@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from nnopt.analysis.given import generator
 from nnopt.errors import SettingsError, ShapeError, UnsupportedError
 from nnopt.objectives.network import Network
 from nnopt.shown import Shown
@@ -108,8 +109,10 @@ def random_symmetry(network: Network, seed: int) -> Symmetry:
 
     >>> random_symmetry(Network((2, 8, 1), "relu"), seed=1).signs[0].min()
     np.float64(1.0)
+
+    Raises: SettingsError for a seed that is none.
     """
-    random = np.random.default_rng(seed)
+    random = generator(seed)
     orders = tuple(random.permutation(n) for n in network.widths)
     odd = network.function.odd
     signs = tuple(random.choice([-1.0, 1.0], n) if odd else np.ones(n) for n in network.widths)
@@ -174,7 +177,7 @@ def flip_units(network: Network, theta: npt.ArrayLike, layer: int, units: int | 
     return Symmetry(network, one.orders, tuple(sign if i == layer else s for i, s in enumerate(one.signs)))(theta)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Equivalents:
     """How many weight vectors compute the same function. count: exact. formula: "8! · 2^8". log10: of the count.
 
@@ -185,6 +188,11 @@ class Equivalents:
     count: int
     formula: str
     log10: float
+
+    def __repr__(self) -> str:
+        # Python refuses to write out more than some thousand digits
+        count = str(self.count) if self.log10 < 100 else f"<{self.words}>"
+        return f"Equivalents(count={count}, formula={self.formula!r}, log10={self.log10!r})"
 
     @property
     def words(self) -> str:

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from nnopt.analysis.given import value_and_gradient_of
 from nnopt.errors import ShapeError
 from nnopt.shown import Shown
 
@@ -143,7 +144,7 @@ def quadratic_model(
     if d.ndim != 2 or d.shape[1:] != point.shape:
         raise ShapeError(f"directions: expected shape (d, {point.size}), got {d.shape}")
     with np.errstate(all="ignore"):
-        value, gradient = local if local is not None else objective.value_and_gradient(point)
+        value, gradient = local if local is not None else value_and_gradient_of(objective, point)
         hessian = d @ hessian_products(objective, point, d).T
         return QuadraticModel(float(value), d @ gradient, 0.5 * (hessian + hessian.T))
 
@@ -175,7 +176,7 @@ def _differences(objective: Any, theta: Array, v: Array) -> Array:
         return np.zeros_like(theta)
     # the cube root of the rounding error balances it against the error of the difference
     h = np.finfo(np.float64).eps ** (1 / 3) * (1.0 + float(np.linalg.norm(theta))) / length
-    ahead, behind = objective.value_and_gradient(theta + h * v)[1], objective.value_and_gradient(theta - h * v)[1]
+    ahead, behind = (value_and_gradient_of(objective, theta + side * h * v)[1] for side in (1.0, -1.0))
     return np.asarray((ahead - behind) / (2 * h))
 
 
@@ -189,8 +190,12 @@ def trust_region_mask(
 
     >>> trust_region_mask([1.0, 2.0, 3.0], [1.0, 2.1, 4.0])
     array([ True,  True, False])
+
+    Raises: ShapeError.
     """
     p, v = np.asarray(predicted, dtype=np.float64), np.asarray(values, dtype=np.float64)
+    if p.shape != v.shape:
+        raise ShapeError(f"trust_region_mask: expected two arrays of one shape, got {p.shape} and {v.shape}")
     with np.errstate(all="ignore"):
         # at the point itself both agree up to the rounding of the values
         rounding = 4 * np.finfo(np.float32).eps * np.abs(v) if np.asarray(values).dtype == np.float32 else 0.0

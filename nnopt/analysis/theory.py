@@ -19,6 +19,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from nnopt.analysis.given import count_of
 from nnopt.analysis.linear_networks import (
     CriticalPoint,
     Modes,
@@ -112,7 +113,8 @@ def quadratic_losses(
     """Excess loss 1/2 sum_i l_i x_i^2 after 0 .. steps updates of gradient descent or heavy ball, (steps + 1,)
 
     on a quadratic with curvatures l (K,), started at rest with components x (K,) of the error along its eigenvectors.
-    Per direction x_{t+1} = (1 + b - a l) x_t - b x_{t-1}, x_{-1} = x_0        (Polyak 1964). Raises: ShapeError.
+    Per direction x_{t+1} = (1 + b - a l) x_t - b x_{t-1}, x_{-1} = x_0        (Polyak 1964). Raises: ShapeError,
+    SettingsError.
 
     >>> quadratic_losses([1.0], [2.0], 3, lr=0.5)
     array([2.     , 0.5    , 0.125  , 0.03125])
@@ -120,7 +122,7 @@ def quadratic_losses(
     curvature, x = np.asarray(curvatures, dtype=np.float64), np.asarray(components, dtype=np.float64)
     if curvature.ndim != 1 or curvature.shape != x.shape:
         raise ShapeError(f"expected curvatures and components of one shape (K,), got {curvature.shape}, {x.shape}")
-    before, losses = x, np.empty(steps + 1)
+    before, losses = x, np.empty(count_of("steps", steps, least=0) + 1)
     with np.errstate(over="ignore", invalid="ignore"):
         for t in range(steps + 1):
             losses[t] = 0.5 * np.sum(curvature * x * x)
@@ -177,11 +179,14 @@ def sgd_variances(rates: npt.ArrayLike, curvature: float, noise: float, start: f
     Exact for independent gradient noise of variance s^2 = `noise`. With rates of a schedule (`lr * factors(range(T))`)
     it goes to zero if sum a = infinity and sum a^2 < infinity        (Robbins & Monro 1951). These conditions are
     sufficient: on a quadratic the noise also dies, like a_t s^2 / (2 l), where a_t -> 0 more slowly than they allow.
+    Raises: ShapeError.
 
     >>> sgd_variances([0.5, 0.5, 0.5], curvature=1.0, noise=3.0)
     array([0.      , 0.75    , 0.9375  , 0.984375])
     """
     steps = np.asarray(rates, dtype=np.float64)
+    if steps.ndim != 1:
+        raise ShapeError(f"rates: expected shape (T,), got {steps.shape}")
     variances = np.empty(len(steps) + 1)
     variances[0] = variance = float(start)
     for t, rate in enumerate(steps.tolist()):
@@ -218,15 +223,16 @@ def newton_constant(second: float, third: float) -> float:
 def newton_errors(error: float, constant: float, steps: int) -> Array:
     """|e| after 0 .. steps Newton steps near a minimum, |e_{t+1}| = C e_t^2: digits double each step, (steps + 1,)
 
-    constant: C, from `newton_constant` (Kantorovich 1948).
+    constant: C, from `newton_constant` (Kantorovich 1948). Raises: SettingsError for steps < 0.
 
     >>> newton_errors(0.1, 1.0, 3)
     array([1.e-01, 1.e-02, 1.e-04, 1.e-08])
     """
-    errors = np.empty(steps + 1)
+    errors = np.empty(count_of("steps", steps, least=0) + 1)
     errors[0] = abs(error)
-    for t in range(steps):
-        errors[t + 1] = constant * errors[t] ** 2
+    with np.errstate(over="ignore"):
+        for t in range(steps):
+            errors[t + 1] = constant * errors[t] ** 2
     return errors
 
 
@@ -259,7 +265,7 @@ def edge_of_stability(lr: float, beta: float = 0.0) -> float:
 
 
 def _positive(name: str, value: float) -> float:
-    if not 0 < value < math.inf:
+    if not isinstance(value, (int, float, np.number)) or not 0 < value < math.inf:
         raise SettingsError(f"{name}: expected a number > 0, got {value!r}")
     return float(value)
 

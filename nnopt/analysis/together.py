@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import Any, TypeAlias
 
@@ -20,9 +20,10 @@ from nnopt.optimizers.schedules import Schedule
 from nnopt.optimizers.stopping import Watch
 from nnopt.runs.blas import one_thread
 from nnopt.runs.experiment import Stop
+from nnopt.runs.minimize import as_objective
 from nnopt.runs.stage import Arrival, Stage
 from nnopt.runs.state import Outcome, State
-from nnopt.runs.stationary import goes_on, kind_of
+from nnopt.runs.stationary import goes_on, why
 
 Array: TypeAlias = npt.NDArray[Any]
 
@@ -30,7 +31,7 @@ Array: TypeAlias = npt.NDArray[Any]
 class Ensemble:
     """K runs of one method that differ in start and batches only; each agrees with its own `minimize` to rounding.
 
-    objective: a `NetworkObjective` (batched) or anything with `value_and_gradient` (one by one). optimizer: any method;
+    objective: a `NetworkObjective` (batched) or anything that `minimize` takes (one by one). optimizer: any method;
     elementwise rules are applied to all runs in one go, others (curvature, line searches) run by run. starts (K, P).
     schedule, batches: as in a run. seeds: of the batches, one per run (0 .. K-1). every: steps between measurements
     of the full loss (an epoch). stop: limits for "converged" and "diverged" (gradient norm of the full loss, looked at
@@ -67,6 +68,7 @@ class Ensemble:
         one_thread()
         if not isinstance(optimizer, Optimizer):
             raise SettingsError(f"optimizer: expected one such as nnopt.optimizers.Adam(), got {optimizer!r}")
+        objective = as_objective(objective)
         kind = np.dtype(dtype)
         if kind not in (np.float64, np.float32):
             raise SettingsError(f"Ensemble: expected dtype float64 or float32, got {kind}")
@@ -86,7 +88,7 @@ class Ensemble:
         #: what is said of each run by itself: its rate, where it has come to
         self._stage = Stage(
             objective, optimizer, schedule, validation=None if held_out is None else held_out.value,
-            early=self._stop.early,
+            gradient_norm=self._stop.gradient_norm, early=self._stop.early,
         )  # fmt: skip
         # refused where a run of its own is: a Hessian too large, say
         self._stage.init(thetas[0])
@@ -215,10 +217,8 @@ class Ensemble:
                 reason = "a step, the loss or its gradient is not finite or exploded"
                 outcome = Outcome("diverged", self.step, f"diverged at step {self.step}: {reason}")
             elif converged[place]:
-                norm = float(norms[place])
-                kind = kind_of(self._stage, self._theta[place].astype(np.float64), norm)
-                text = f"the gradient's norm {norm:.1e} is below {self._stop.gradient_norm:g} ({kind})"
-                outcome = Outcome("converged", self.step, f"converged at step {self.step}: {text}")
+                reason = why(self._stage, self._theta[place].astype(np.float64), float(norms[place]))
+                outcome = Outcome("converged", self.step, f"converged at step {self.step}: {reason}")
             else:
                 reason = self._stage.rule.reason(self._watches[index])
                 outcome = Outcome("stopped_early", self.step, f"stopped early at step {self.step}: {reason}")
@@ -291,7 +291,7 @@ def _starts(starts: npt.ArrayLike, objective: Any) -> npt.NDArray[np.float64]:
 
 
 def _seeds(seeds: Sequence[int] | None, count: int) -> npt.NDArray[np.int64]:
-    numbers = np.arange(count) if seeds is None else np.array(list(seeds))
+    numbers = np.arange(count) if seeds is None else np.array(list(seeds) if isinstance(seeds, Iterable) else seeds)
     if numbers.shape != (count,) or numbers.dtype.kind not in "iu" or (numbers < 0).any():
         raise SettingsError(f"seeds: expected {count} whole numbers >= 0, one per start, got {seeds!r}")
     return numbers.astype(np.int64)

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnopt.errors import DataError, SettingsError, ShapeError
+from nnopt.misfits import made
 from nnopt.settings import Registry, Settings
 from nnopt.shown import Shown
 
@@ -267,7 +268,7 @@ def get(name: str, **settings: Any) -> Any:
     >>> get("spiral", noise=10)
     Spiral(points=500, noise=10.0, definition='playground')
     """
-    return Data.registry.decode({"name": name, **settings}) if settings else Data.registry.get(name)()
+    return made(Data.registry, name, settings) if settings else Data.registry.get(name)()
 
 
 def names() -> list[str]:

@@ -19,6 +19,7 @@ import numpy.typing as npt
 
 from nnopt import objectives
 from nnopt.errors import FormulaError, SettingsError, ShapeError
+from nnopt.misfits import made
 from nnopt.objectives.formula import Formula, subscripted
 from nnopt.settings import Registry, Settings
 
@@ -309,7 +310,7 @@ def get(name: str, **settings: Any) -> Any:
 
     Raises: UnknownNameError listing the known names; SettingsError for a setting out of range or unknown.
     """
-    return Function.registry.decode({"name": name, **settings}) if settings else Function.registry.get(name)()
+    return made(Function.registry, name, settings) if settings else Function.registry.get(name)()
 
 
 def names() -> list[str]:

@@ -6,6 +6,7 @@ of this step only) and answers with an `Update`; it never changes anything.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar, TypeAlias
 
 import msgspec
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnopt.errors import ShapeError, UnsupportedError
-from nnopt.settings import Registry, Settings
+from nnopt.settings import Registry, Settings, built_in
 
 Vector: TypeAlias = npt.NDArray[np.float64]
 Matrix: TypeAlias = npt.NDArray[np.float64]
@@ -213,6 +214,34 @@ class Optimizer:
         raise NotImplementedError
 
 
+def update_of(optimizer: Optimizer) -> Callable[[Local, Any, float], Update]:
+    """`optimizer.update`; what a method that is not nnopt's own answers is looked at first: a step of another shape
+    would be spread over all parameters without a word.
+
+    Raises: what is returned raises ShapeError and UnsupportedError for what is no `Update` with a step (P,).
+
+    >>> from nnopt.optimizers import get
+    >>> sgd = get("sgd")()
+    >>> update_of(sgd) == sgd.update
+    True
+    """
+    if built_in(type(optimizer)):
+        return optimizer.update
+
+    def checked(local: Local, slots: Any, lr: float) -> Update:
+        change = optimizer.update(local, slots, lr)
+        name = f"{type(optimizer).__name__}.update"
+        if not isinstance(change, Update):
+            raise UnsupportedError(f"{name}: expected Update(step, slots), got {change!r:.80}")
+        if np.shape(change.step) != local.theta.shape or not isinstance(change.step, np.ndarray):
+            raise ShapeError(
+                f"{name}: expected a step of shape {local.theta.shape} like theta, got {np.shape(change.step)}"
+            )
+        return change
+
+    return checked
+
+
 def register(cls: Any) -> Any:
     """Class decorator: makes a method known by its tag to specs, forms, tests and the command line.
 
@@ -225,4 +254,6 @@ def register(cls: Any) -> Any:
     return Optimizer.registry.register(cls)
 
 
-__all__ = ["Local", "Matrix", "Optimizer", "Rows", "Settings", "Slots", "Update", "Vector", "name_of", "register"]
+__all__ = [
+    "Local", "Matrix", "Optimizer", "Rows", "Settings", "Slots", "Update", "Vector", "name_of", "register", "update_of",
+]  # fmt: skip

@@ -20,6 +20,9 @@ from nnopt.optimizers.line_search import NO_DECREASE, Found
 NO_SLOPE = "no slope along the negative curvature: step along it, either way leads down"
 
 EPS = float(np.finfo(np.float64).eps)
+#: a negative curvature so many times larger than |g| is that of a saddle. Beside a curve of minima that bends with
+#: radius R the curvature along it is |g| / R, of either sign: as in deep linear networks, whose minima are no points
+CLEAR = 1e3
 
 
 def negative_among(values: Vector) -> int:
@@ -163,4 +166,7 @@ def leaves(update: Update, value: float, slope: float) -> bool:
     return lower and detail.get("negative", 0.0) > 0 and detail.get("smallest", 0.0) < -slope
 
 
-__all__ = ["EPS", "NO_SLOPE", "Lowest", "leaves", "lowest_curvature", "negative_among", "step_out", "turned", "way_out"]
+__all__ = [
+    "CLEAR", "EPS", "NO_SLOPE", "Lowest", "leaves", "lowest_curvature", "negative_among", "step_out", "turned",
+    "way_out",
+]  # fmt: skip

@@ -131,7 +131,7 @@ def generalization_gap(training: npt.ArrayLike, validation: npt.ArrayLike) -> Fl
 def generalization_loss(validation: npt.ArrayLike) -> Floats:
     """v_t / min(v_0 .. v_t) - 1: how far the validation loss is above its best so far, (T,) -> (T,)     (Prechelt 1998)
 
-    NaN where it was not measured, and where the best so far is zero.
+    NaN where it was not measured, and where the best so far is not positive.
 
     >>> generalization_loss([1.0, 0.5, 0.75])
     array([0. , 0. , 0.5])

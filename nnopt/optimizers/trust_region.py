@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, NamedTuple
 import numpy as np
 
 from nnopt.optimizers.base import Local, Matrix, Optimizer, Settings, Slots, Update, Vector, register
-from nnopt.optimizers.escape import negative_among
+from nnopt.optimizers.escape import CLEAR, negative_among
 from nnopt.optimizers.gain import ACCEPTABLE, GOOD, POOR, gain_ratio, model_change, noise_of, value_at
 from nnopt.optimizers.linear import cholesky, solve_cholesky
 from nnopt.settings import above
@@ -41,7 +41,9 @@ class TrustRegion(Settings, Optimizer, frozen=True, tag="trust_region"):
 
     The gain ratio rho = actual / predicted change judges the model: rho <= 1e-4 refuses the step and cuts Delta to
     |s| / 4, up to 10 times in one update, after which theta stays; rho < 0.25 cuts Delta for the next step, rho > 0.75
-    at the edge doubles it (Nocedal & Wright 2006, algorithm 4.1). With mini-batches model and loss are the batch's.
+    at the edge doubles it (Nocedal & Wright 2006, algorithm 4.1). Where the model promises no more than rounding, and
+    the only curvature to follow is that along a valley floor that bends, Delta is cut instead (/ 4). With mini-batches
+    model and loss are the batch's.
 
     lr: factor on the step, > 0; above 1 steps leave the region.  radius: Delta at the start, > 0, in units of theta.
     detail: radius_before, radius (of the step made), radius_after, damping (mu), at_edge and hard_case (0 or 1),
@@ -92,7 +94,9 @@ class TrustRegion(Settings, Optimizer, frozen=True, tag="trust_region"):
         if not accepted or ratio < POOR:
             after = _within(found.length / 4)
         elif ratio > GOOD and found.at_edge:
-            after = _within(2 * radius)
+            # with nothing left to be gained, twice as far along a valley floor that bends is off it again
+            arrived = abs(predicted) <= noise_of(value) and region.bends(radius)
+            after = _within(found.length / 4 if arrived else 2 * radius)
         detail = {
             "radius_before": slots.radius,
             "radius": radius,
@@ -169,6 +173,13 @@ class Region:
             self._along = self._vectors.T @ self._gradient
             self._along[np.abs(self._along) <= self._rounding(math.sqrt(self._along @ self._along))] = 0.0
         return self._on_eigenvectors(radius, self.smallest)
+
+    def bends(self, radius: float) -> bool:
+        """Whether curvature is negative, but no more than beside a curve of minima that bends (see `escape.CLEAR`), and
+        the radius leaves room for all that the gradient asks for."""
+        slope = math.sqrt(self._gradient @ self._gradient)
+        unclear = self.smallest is not None and -CLEAR * slope <= self.smallest < 0
+        return unclear and radius * float(np.abs(self._values).max()) > slope
 
     def _on_eigenvectors(self, radius: float, smallest: float) -> Inside:
         """With h = mu + smallest the divisors are lambda - smallest + h, without cancellation however small h is.

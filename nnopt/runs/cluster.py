@@ -52,7 +52,7 @@ def cluster(address: str) -> Iterator[_ClusterExecutor]:
     Traceback (most recent call last):
     nnopt.errors.NnoptError: cluster: expected an address such as tcp://127.0.0.1:8786, got 'localhost'
     """
-    if not re.fullmatch(r"[a-z]+://.+:\d+", address):
+    if not re.fullmatch(r"(tcp|tls|ucx|wss?)://.+:\d+", address):
         raise NnoptError(f"cluster: expected an address such as tcp://127.0.0.1:8786, got {address!r}")
     try:
         distributed: Any = importlib.import_module("distributed")
@@ -62,7 +62,7 @@ def cluster(address: str) -> Iterator[_ClusterExecutor]:
         ) from None
     try:
         client = distributed.Client(address, timeout=PATIENCE, set_as_default=False)
-    except (OSError, TimeoutError) as error:
+    except (OSError, TypeError, ValueError) as error:
         raise NnoptError(f"cluster: no Dask scheduler answers at {address}: {error}") from None
     with client:
         _check_workers(client)

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import math
-import re
-import typing
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from nnopt.errors import SettingsError, SpecError, unknown_name
-from nnopt.settings import TAG_FIELD, Registry, decode_hook, readable
-
-KIND_FIELD = "kind"
+from nnopt.misfits import explain, plain, short
+from nnopt.settings import Registry, decode_hook
 
 
 def parse_json(text: str, where: str) -> Any:
@@ -33,7 +30,7 @@ def parse_json(text: str, where: str) -> Any:
     def number(token: str) -> float:
         value = float(token)
         if math.isinf(value):
-            raise ValueError(f"{_place(text, token)}numbers must be finite, {_short(token)} is too large")
+            raise ValueError(f"{_place(text, token)}numbers must be finite, {short(token)} is too large")
         return value
 
     def whole(token: str) -> int:
@@ -41,6 +38,8 @@ def parse_json(text: str, where: str) -> Any:
             raise ValueError(f"{_place(text, token)}a number of {len(token)} digits is too large")
         return int(token)
 
+    if not text.strip():
+        raise SpecError(f"{where}: expected a JSON object {{...}}, and it is empty")
     try:
         return json.loads(
             text, parse_constant=constant, parse_float=number, parse_int=whole, object_pairs_hook=_unrepeated
@@ -65,7 +64,7 @@ def convert(raw: Any, kind: Any, where: str) -> Any:
     nnopt.errors.SettingsError: methods[0].batches.size: expected a whole number >= 1, got 0
     """
     if isinstance(raw, msgspec.Struct):
-        expected = _plain(kind)
+        expected = plain(kind)
         if isinstance(expected, type) and not isinstance(raw, expected):
             raise SettingsError(f"{where}: expected {_title(expected)}, got {raw!r}")
         return raw
@@ -79,43 +78,6 @@ def convert(raw: Any, kind: Any, where: str) -> Any:
         raise SettingsError(f"{where}{path.removeprefix('$')}: {message}") from None
     except RecursionError:
         raise SettingsError(f"{where}: nested too deeply") from None
-
-
-def explain(error: Exception, kind: Any, raw: Any) -> tuple[str, str]:
-    """(JSON path, message in words with what was given) of a decoding error of `raw` as a `kind`.
-
-    >>> from nnopt.optimizers.batches import Mini
-    >>> try:
-    ...     msgspec.convert({"size": "ten"}, Mini)
-    ... except msgspec.ValidationError as error:
-    ...     explain(error, Mini, {"size": "ten"})
-    ('$.size', 'expected a whole number, got "ten"')
-    """
-    path, message = readable(error)
-    steps = [name or int(index) for name, index in re.findall(r"\.([^.\[\]]+)|\[(\d+)\]", path)]
-    unknown = re.fullmatch(r"object contains unknown field `(.*)`", message)
-    if unknown is not None:
-        known = [field.encode_name for field in _fields(_type_at(kind, steps, raw))]
-        return f"{path}.{unknown[1]}", str(unknown_name("field", unknown[1], known))
-    missing = re.fullmatch(r"object missing required field `(.*)`", message)
-    if missing is not None:
-        return path, f"the field {missing[1]!r} is missing"
-    inside, rest = without_owner(message)
-    if inside:
-        return f"{path}.{inside}", rest
-    if "`" not in message and not message.startswith("invalid"):
-        return path, message
-    return path, _in_words(message, _at(raw, steps), _choices(kind, steps, raw))
-
-
-def without_owner(message: str) -> tuple[str, str]:
-    """(field, the rest) of a message that begins with the class and field it is about; ("", message) where none does.
-
-    >>> without_owner("NetworkProblem.loss: unknown name 'mse'"), without_owner("expected a number")
-    (('loss', "unknown name 'mse'"), ('', 'expected a number'))
-    """
-    owned = re.fullmatch(r"[A-Za-z]\w*\.([a-z_]\w*(?:\[\d+\])*): (.*)", message, re.DOTALL)
-    return (owned[1], owned[2]) if owned is not None else ("", message)
 
 
 def check_instance(name: str, value: Any, kind: Any) -> None:
@@ -164,92 +126,10 @@ def _way_to_make(value: Any, kinds: tuple[type, ...]) -> str:
     return f"; write {value.__name__}()" if isinstance(value, type) and issubclass(value, kinds) else ""
 
 
-_WORDS = {
-    "float": "a number", "int": "a whole number", "str": "a text", "bool": "true or false", "array": "a list",
-    "object": "an object {...}",
-}  # fmt: skip
-
-
-def _in_words(message: str, given: Any, choices: list[str]) -> str:
-    message = message.split(", got ")[0]
-    if message.startswith("invalid"):
-        return f"expected {' or '.join(choices) or 'another value'}, got {_short(given)}"
-    message = re.sub(r"`([^`]*)`", _kinds_in_words, message)
-    message = re.sub(r"(-?\d+)\.0\b", r"\1", message)
-    return f"{message}, got {_short(given)}"
-
-
-def _kinds_in_words(code: re.Match[str]) -> str:
-    return " or ".join(_WORDS.get(one, one) for one in code[1].split(" | "))
-
-
-def _short(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=repr)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-def _plain(kind: Any) -> Any:
-    while typing.get_origin(kind) is typing.Annotated:
-        kind = typing.get_args(kind)[0]
-    return kind
-
-
 def _title(kind: type) -> str:
     registry = getattr(kind, "registry", None)
     name = registry.kind if isinstance(registry, Registry) else kind.__name__
     return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
-
-
-def _at(raw: Any, steps: list[str | int]) -> Any:
-    """What stands at `steps` inside builtins; None where nothing does."""
-    for step in steps:
-        try:
-            raw = raw[step]
-        except (KeyError, IndexError, TypeError):
-            return None
-    return raw
-
-
-def _type_at(kind: Any, steps: list[str | int], raw: Any) -> Any:
-    """The type expected at `steps` inside a `kind`; None where that cannot be said."""
-    kind = _resolve(kind, raw)
-    for depth, step in enumerate(steps):
-        if isinstance(step, int):
-            kind = next(iter(typing.get_args(kind)), None)
-        else:
-            kind = next((field.type for field in _fields(kind) if field.encode_name == step), None)
-        kind = _resolve(kind, _at(raw, steps[: depth + 1]))
-    return kind
-
-
-def _choices(kind: Any, steps: list[str | int], raw: Any) -> list[str]:
-    """What may stand at `steps`: the values of a Literal, or the tags of a union for its tag field."""
-    if steps and steps[-1] == KIND_FIELD:
-        options = typing.get_args(_type_at(kind, steps[:-1], raw))
-        return [_short(option.__struct_config__.tag) for option in map(_plain, options) if _is_struct(option)]
-    expected = _type_at(kind, steps, raw)
-    return [_short(choice) for choice in typing.get_args(expected)] if typing.get_origin(expected) is Literal else []
-
-
-def _fields(kind: Any) -> tuple[msgspec.structs.FieldInfo, ...]:
-    return msgspec.structs.fields(kind) if _is_struct(kind) else ()
-
-
-def _resolve(kind: Any, raw: Any) -> Any:
-    """The concrete struct for a union or an interface, chosen by the tag in `raw`."""
-    kind = _plain(kind)
-    registry = getattr(kind, "registry", None)
-    if isinstance(registry, Registry) and not _is_struct(kind) and isinstance(raw, dict):
-        return registry.get(raw[TAG_FIELD])
-    for option in typing.get_args(kind):
-        plain = _plain(option)
-        if _is_struct(plain) and isinstance(raw, dict) and raw.get(KIND_FIELD) == plain.__struct_config__.tag:
-            return plain
-    return kind
-
-
-def _is_struct(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
 
 
 def _place(text: str, token: str) -> str:

@@ -296,6 +296,18 @@ def save_recording(recording: Recording, path: str | os.PathLike[str]) -> None:
     _write(dumps(recording), path)
 
 
+def check_experiment(value: object) -> None:
+    """Raise SettingsError unless `value` is an `Experiment`.
+
+    >>> check_experiment("circles.json")
+    Traceback (most recent call last):
+    nnopt.errors.SettingsError: experiment: expected an Experiment, got 'circles.json'; nnopt.load(FILE) reads one
+    """
+    if not isinstance(value, Experiment):
+        given = f"{value!r:.80}" if value is None or isinstance(value, (str, os.PathLike)) else type(value).__name__
+        raise SettingsError(f"experiment: expected an Experiment, got {given}; nnopt.load(FILE) reads one")
+
+
 def _decode(text: str, where: str) -> Experiment | Recording:
     raw = parse_json(text, where)
     if not isinstance(raw, dict):
@@ -359,5 +371,6 @@ def default_experiment() -> Experiment:
 
 __all__ = [
     "Architecture", "Experiment", "FunctionProblem", "Measure", "Method", "NetworkProblem", "Recording", "Stop",
-    "default_experiment", "dumps", "get_path", "load", "load_recording", "loads", "save", "save_recording", "set_path",
+    "check_experiment", "default_experiment", "dumps", "get_path", "load", "load_recording", "loads", "save",
+    "save_recording", "set_path",
 ]  # fmt: skip

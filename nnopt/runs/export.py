@@ -145,7 +145,7 @@ def _write_npz(file: Path, arrays: Mapping[str, Array]) -> None:
 def check_target(path: str | os.PathLike[str]) -> Path:
     """The path, if a table could be written there.
 
-    Raises: SpecError for another suffix, a missing folder, or what is no regular file.
+    Raises: SpecError for another suffix, a folder that is missing or cannot be written to, or what is no regular file.
 
     >>> check_target("run.txt")
     Traceback (most recent call last):
@@ -153,8 +153,11 @@ def check_target(path: str | os.PathLike[str]) -> Path:
     """
     file = Path(path)
     _suffix(file)
-    if not target_of(file).parent.is_dir():
+    folder = target_of(file).parent
+    if not folder.is_dir():
         raise SpecError(f"{file}: cannot be written: the folder does not exist")
+    if not os.access(folder, os.W_OK):
+        raise SpecError(f"{file}: cannot be written: the folder is read-only")
     return file
 
 

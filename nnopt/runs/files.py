@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -56,8 +56,14 @@ def replacing(file: str | os.PathLike[str], mode: str) -> Iterator[IO[Any]]:
             yield stream
         os.replace(partial, target)
     except OSError as error:
-        partial.unlink(missing_ok=True)
+        _remove(partial)
         raise SpecError(f"{file}: cannot be written: {error.strerror or error}") from None
     except BaseException:
-        partial.unlink(missing_ok=True)
+        _remove(partial)
         raise
+
+
+def _remove(partial: Path) -> None:
+    # where nothing could be written nothing can be removed either
+    with suppress(OSError):
+        partial.unlink()

@@ -219,7 +219,10 @@ class History:
 
     def thetas(self, steps: Iterable[int]) -> Floats:
         """Parameters at some steps (in any order), (K, P). Stored ones are copied at once, the others replayed."""
-        wanted = np.fromiter(steps, dtype=np.int64)
+        try:
+            wanted = np.fromiter(steps, dtype=np.int64)
+        except (TypeError, ValueError):
+            raise SettingsError(f"steps: expected whole numbers 0 .. {self.length - 1}, got {steps!r:.80}") from None
         if len(wanted) and not 0 <= wanted.min() <= wanted.max() < self.length:
             self._check(int(wanted.min()))
             self._check(int(wanted.max()))
@@ -311,8 +314,8 @@ class History:
                 era.release()
 
     def _check(self, step: int) -> None:
-        if not 0 <= step < self.length:
-            raise SettingsError(f"step: expected 0 .. {self.length - 1}, got {step}")
+        if not (hasattr(step, "__index__") and 0 <= step < self.length):
+            raise SettingsError(f"step: expected 0 .. {self.length - 1}, got {step!r}")
 
     def _stored_step(self, eras: tuple[Era, ...], frames: Frames, step: int) -> int:
         return max(_era(eras, step).start, frames.nearest(step))

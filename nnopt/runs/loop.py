@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from nnopt.optimizers.base import Local, Rows, Vector
+from nnopt.optimizers.base import Local, Rows, Vector, update_of
 from nnopt.optimizers.linear import length_of
 from nnopt.optimizers.stopping import Watch
 from nnopt.runs.era import Era
@@ -19,7 +19,7 @@ from nnopt.runs.history import History, row_of
 from nnopt.runs.log import COLUMNS
 from nnopt.runs.stage import Arrival, Stage
 from nnopt.runs.state import Memory, Outcome, State
-from nnopt.runs.stationary import goes_on, kind_of
+from nnopt.runs.stationary import goes_on, why
 
 RUNNING = Outcome("running", 0)
 #: place of the validation loss in a row
@@ -127,7 +127,7 @@ class Loop:
         row_mask, row_shift = (1 << table.shift) - 1, table.shift
         frame_mask, frame_shift, pack, packed = (1 << frames.shift) - 1, frames.shift, era.layout.pack, frames.array
         ring_mask, width = len(ring) - 1, era.layout.width
-        objective, evaluate, update = stage.objective, stage.evaluate, stage.optimizer.update
+        objective, evaluate, update = stage.objective, stage.evaluate, update_of(stage.optimizer)
         base, factor, constant = stage.base_rate, stage.schedule.factor, stage.constant
         every, full, measured_at = stage.every, stage.full, stage.measures
         held_out, watch, see, keep = stage.validation is not None, self._watch, stage.rule.update, history._watches.put
@@ -223,14 +223,11 @@ class Loop:
         elif math.isinf(norm):
             fault = "the gradient became infinite"
         elif length > stage.explosion * era.scale:
-            times = f"{length / era.scale:.1e}"
-            fault = f"the step is {times} times longer than its starting point is from the origin"
+            fault = f"the step exploded, its length is {length:.1e}"
         if fault:
             return Outcome("diverged", step, f"diverged at step {step}: {fault}")
         if judged < stage.gradient_norm and not goes_on(stage, arrival):
-            kind = kind_of(stage, arrival.state.theta, judged)
-            text = f"the gradient's norm {judged:.1e} is below {stage.gradient_norm:g} ({kind})"
-            return Outcome("converged", step, f"converged at step {step}: {text}")
+            return Outcome("converged", step, f"converged at step {step}: {why(stage, arrival.state.theta, judged)}")
         if watch.stopped:
             return Outcome("stopped_early", step, f"stopped early at step {step}: {stage.rule.reason(watch)}")
         if step >= self.limit:

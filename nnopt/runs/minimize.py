@@ -24,6 +24,23 @@ from nnopt.runs.stage import Stage
 from nnopt.runs.state import Memory
 
 
+def as_objective(objective: Any) -> Any:
+    """An object of the user's, with `value` and `gradient` or with `value_and_gradient`, as something that has all
+    three; what is nnopt's own as it is.
+
+    >>> class Valley:
+    ...     def value(self, theta):
+    ...         return theta @ theta / 2
+    ...     def gradient(self, theta):
+    ...         return theta
+    >>> as_objective(Valley()).value_and_gradient(np.array([3.0, 4.0]))
+    (12.5, array([3., 4.]))
+
+    Raises: UnsupportedError if it has neither of both.
+    """
+    return objective if isinstance(objective, (NetworkObjective, Function)) else _Adapter(objective)
+
+
 class _Adapter:
     """Any object with `value` and `gradient`, or `value_and_gradient`, seen as an objective.
 
@@ -40,7 +57,8 @@ class _Adapter:
             raise UnsupportedError(f"objective: expected one made of the class {self.__name__}, got the class itself")
         if both is None and not (hasattr(objective, "value") and hasattr(objective, "gradient")):
             name = repr(objective) if isinstance(objective, str) else self.__name__
-            raise UnsupportedError(f"{name}: an objective needs `value` and `gradient`, or `value_and_gradient`")
+            hint = "; of a formula, nnopt.functions.formula(TEXT) makes one" if callable(objective) else ""
+            raise UnsupportedError(f"{name}: an objective needs `value` and `gradient`, or `value_and_gradient`{hint}")
         self._both = both
 
     def value(self, theta: Vector) -> float:
@@ -118,7 +136,7 @@ def minimize(
     if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed <= MAX_SEED:
         raise SettingsError(f"seed: expected a whole number >= 0 and < 2^63, got {seed!r}")
     theta = _start(objective, start)
-    known = objective if isinstance(objective, (NetworkObjective, Function)) else _Adapter(objective)
+    known = as_objective(objective)
     examples = getattr(objective, "examples", None)
     if examples is None and batches is not None and not isinstance(batches, Full):
         raise UnsupportedError(f"{type(objective).__name__} has no `examples` to draw batches from")

@@ -9,7 +9,8 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin
 import msgspec
 
 from nnopt.errors import SettingsError, unknown_name
-from nnopt.runs.decoding import convert, without_owner
+from nnopt.misfits import without_owner
+from nnopt.runs.decoding import convert
 
 T = TypeVar("T", bound=msgspec.Struct)
 

@@ -19,7 +19,7 @@ from nnopt.objectives.network import Network
 from nnopt.objectives.objective import NetworkObjective
 from nnopt.optimizers.base import Rows, Vector
 from nnopt.runs.changes import AddExample, AnyChange, MoveExample, MoveTo, RemoveExample, SetSetting
-from nnopt.runs.experiment import AUTO, Experiment, FunctionProblem, NetworkProblem, Recording
+from nnopt.runs.experiment import AUTO, Experiment, FunctionProblem, NetworkProblem, Recording, check_experiment
 from nnopt.runs.paths import set_path
 
 #: parameters of a network at most: a state takes 8 bytes of each, several times over
@@ -153,12 +153,13 @@ def build(experiment: Experiment) -> Problem:
     """Make the data, the network or function, and the objective of an experiment.
 
     Raises: DataError for data that cannot be read or used; SettingsError, ShapeError where loss and data do not fit;
-    SettingsError for a network of more than 20 million parameters.
+    SettingsError for a network of more than 20 million parameters, and for what is no experiment.
 
     >>> from nnopt.objectives import functions
     >>> build(Experiment(FunctionProblem(functions.get("rosenbrock"), start=(0, 2)))).initial()
     array([0., 2.])
     """
+    check_experiment(experiment)
     spec = experiment.problem
     if isinstance(spec, FunctionProblem):
         return Problem(experiment, spec.function, function=spec.function)

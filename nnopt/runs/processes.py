@@ -189,8 +189,12 @@ def _serve() -> None:
     os.dup2(2, 1)
     calls: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(sys.stdin.buffer, calls), daemon=True).start()
-    while True:
-        _send(answers, _answer(calls.get()))
+    try:
+        while True:
+            _send(answers, _answer(calls.get()))
+    except SystemExit as end:
+        # at once: the thread that listens would make the interpreter abort on its way out
+        os._exit(end.code if isinstance(end.code, int) else 1)
 
 
 def _listen(stream: IO[bytes], calls: queue.SimpleQueue[bytes]) -> None:

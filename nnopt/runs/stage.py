@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 
 from nnopt.errors import ShapeError, UnsupportedError
-from nnopt.optimizers.base import Local, Optimizer, Rows, Slots, Update, Vector, name_of
+from nnopt.optimizers.base import Local, Optimizer, Rows, Slots, Update, Vector, name_of, update_of
 from nnopt.optimizers.batches import AllRows, Batches, Full
 from nnopt.optimizers.linear import length_of
 from nnopt.optimizers.schedules import Constant, Schedule
@@ -175,7 +175,7 @@ class Stage:
     def update(self, state: State) -> Update:
         """The update that leaves `state`: step, slots, note, detail. Pure."""
         with np.errstate(all="ignore"):
-            return self.optimizer.update(self.local(state), state.slots, self.learning_rate(state.step))
+            return update_of(self.optimizer)(self.local(state), state.slots, self.learning_rate(state.step))
 
     def step(self, state: State) -> State:
         """The next state. Pure: the same bits on every call."""

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from nnopt.errors import UnsupportedError
 from nnopt.objectives.functions import Function
 from nnopt.objectives.objective import NetworkObjective
 from nnopt.optimizers.base import Local, Vector
-from nnopt.optimizers.escape import leaves
+from nnopt.optimizers.escape import CLEAR, leaves
 from nnopt.optimizers.linear import length_of
 from nnopt.runs.stage import Arrival, Stage
 
@@ -42,13 +43,25 @@ def goes_on(stage: Stage, arrival: Arrival) -> bool:
         return leaves(update, local.value, length_of(gradient))
 
 
+def why(stage: Stage, theta: Vector, slope: float) -> str:
+    """Why a run has converged at theta (P,), where |g| = slope is below the stage's limit, in words.
+
+    >>> from nnopt import optimizers
+    >>> from nnopt.objectives.functions import get
+    >>> why(Stage(get("saddle"), optimizers.Newton(), gradient_norm=1e-8), np.zeros(2), 0.0)
+    "the gradient's norm 0 is below 1e-08 (a saddle: 1 of 2 curvatures is negative)"
+    """
+    norm = f"{slope:.1e}" if slope else "0"
+    return f"the gradient's norm {norm} is below {stage.gradient_norm:g} ({kind_of(stage, theta, slope)})"
+
+
 def kind_of(stage: Stage, theta: Vector, slope: float) -> str:
     """What kind of stationary point theta (P,) is, in words, from the signs of the curvatures; "a minimum or a saddle"
-    where they are not known: for more than 600 parameters, and for a user's own objective under a method that does
-    without its Hessian.
+    where they are not known: for more than 600 parameters, for a function without a Hessian, and for a user's own
+    objective under a method that does without it.
 
-    slope: |g| there. A curvature that is not larger in size counts as zero (see `escape.leaves`); where none is a
-    thousand times larger the stationary point itself may be far away, and "not a minimum" is all that is said.
+    slope: |g| there. A curvature that is not larger in size counts as zero; one that is negative, and not a thousand
+    times larger, does not say what the point is (see `escape.CLEAR`).
 
     >>> from nnopt import optimizers
     >>> from nnopt.objectives.functions import get
@@ -59,22 +72,27 @@ def kind_of(stage: Stage, theta: Vector, slope: float) -> str:
     known = isinstance(objective, (Function, NetworkObjective)) or stage.optimizer.needs == "hessian"
     if not known or theta.size > MOST or not hasattr(objective, "hessian"):
         return UNKNOWN
-    with np.errstate(all="ignore"):
-        hessian = np.asarray(objective.hessian(theta), dtype=np.float64)
+    try:
+        with np.errstate(all="ignore"):
+            hessian = np.asarray(objective.hessian(theta), dtype=np.float64)
+    except (NotImplementedError, UnsupportedError):
+        # a plug-in's function that has none, under a method that never asked for it
+        return UNKNOWN
     if not np.isfinite(hessian).all():
         return UNKNOWN
     values = np.linalg.eigvalsh(hessian)
-    size = max(slope, 1e-12 * float(np.abs(values).max()))
-    negative, positive = int(np.count_nonzero(values < -size)), int(np.count_nonzero(values > size))
+    rounding = 1e-12 * float(np.abs(values).max())
+    size, clear = max(slope, rounding), max(CLEAR * slope, rounding)
+    negative, positive = int(np.count_nonzero(values < -clear)), int(np.count_nonzero(values > size))
     if negative:
-        near = -values[0] > 1e3 * slope
         kind = "a maximum" if negative == len(values) else "a saddle" if positive else "not a minimum"
-        kind = kind if near else "not a minimum"
         signs = f"{negative} of {len(values)} curvatures {'is' if negative == 1 else 'are'}"
         return f"{kind}: {'the curvature is' if len(values) == 1 else signs} negative"
+    if values[0] < -size:
+        return UNKNOWN
     if positive == len(values):
         return "a minimum"
     return "the curvature is zero" if len(values) == 1 else "no curvature is negative, but some are zero"
 
 
-__all__ = ["UNKNOWN", "goes_on", "kind_of"]
+__all__ = ["UNKNOWN", "goes_on", "kind_of", "why"]

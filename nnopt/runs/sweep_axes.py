@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeAlias, get_args, get_origin
 import msgspec
 
 from nnopt.errors import SettingsError, unknown_name
-from nnopt.runs.experiment import Experiment
+from nnopt.runs.experiment import Experiment, check_experiment
 from nnopt.runs.paths import field_type, get_path, parts_of, set_path, switched_on
 from nnopt.runs.sweep_values import label, values_of
 
@@ -71,6 +71,9 @@ def axes_of(experiment: Experiment, axes: Axes) -> tuple[Axis, ...]:
     >>> lr.path, lr.values, hidden.labels
     ('methods[0].optimizer.lr', (0.01, 0.1, 1.0), ('8', '4-2'))
     """
+    check_experiment(experiment)
+    if not isinstance(axes, Mapping) and (isinstance(axes, str) or not isinstance(axes, Iterable)):
+        raise SettingsError(f'sweep: expected axes such as {{"lr": [0.1, 0.2]}} or ["lr=0.1,0.2"], got {axes!r}')
     pairs = list(axes.items()) if isinstance(axes, Mapping) else [_split_name(text) for text in axes]
     if not pairs:
         raise SettingsError('sweep: expected at least one axis such as "lr=0.1,0.2"')
@@ -170,9 +173,11 @@ def _axis(experiment: Experiment, name: str, given: Any) -> Axis:
                 f"{METHOD}: expected one of the experiment's methods, 0 .. {count - 1}, got {wrong[0]!r}"
             )
     axis = Axis(name, path, values, tuple(label(value) for value in values))
+    seen: set[str] = set()
     for number, text in enumerate(axis.labels):
-        if text in axis.labels[:number]:
+        if text in seen:
             raise SettingsError(f"{name}: the value {text} is given twice")
+        seen.add(text)
         if path != METHOD:
             _place(experiment, axis, number)
     return axis

@@ -22,9 +22,10 @@ from typing import Any
 import msgspec
 
 from nnopt.errors import SpecError
-from nnopt.runs.files import replacing
+from nnopt.runs.files import replacing, target_of
 from nnopt.runs.sweep_plan import RESERVED, Plan
-from nnopt.runs.sweep_task import FAILED, Result
+from nnopt.runs.sweep_task import FAILED, OUTCOMES, Result
+from nnopt.settings import readable
 
 
 class Record:
@@ -122,7 +123,8 @@ class Record:
             raise SpecError(f"{self.path}: cannot be written: {error.strerror or error}") from None
 
     def _open(self, path: Path) -> int:
-        if not path.resolve().parent.is_dir():
+        # a device or pipe would be read without end
+        if not target_of(path).parent.is_dir():
             raise SpecError(f"{path}: cannot be written: the folder does not exist")
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0), 0o666)
         try:
@@ -177,7 +179,10 @@ class Record:
         try:
             result = msgspec.convert(raw, Result, strict=False)
         except msgspec.ValidationError as error:
-            raise SpecError(f"{where}: {error}") from None
+            name = readable(error)[0].removeprefix("$.")
+            raise SpecError(f"{where}: {name}: expected a number, got {row[name]!r}") from None
+        if result.outcome not in OUTCOMES:
+            raise SpecError(f"{where}: outcome: expected one of {', '.join(OUTCOMES)}, got {result.outcome!r}")
         self._keep(index, result)
 
     def _keep(self, index: int, result: Result) -> None:

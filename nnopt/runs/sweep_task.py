@@ -17,6 +17,8 @@ from nnopt.runs.state import Memory
 MEMORY = Memory(rows=2**10, keyframes=2**18, recent=2**16)
 
 FAILED = "failed"
+#: what may stand in a record's column `outcome`
+OUTCOMES = ("converged", "diverged", "stopped_early", "stopped", FAILED)
 
 
 class Task(Parcel, frozen=True):

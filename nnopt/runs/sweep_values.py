@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -37,11 +38,12 @@ def values_of(name: str, given: Any, whole: bool = False, words: bool = False) -
     elif isinstance(given, (Sequence, np.ndarray, range)) or (
         isinstance(given, Iterable) and not isinstance(given, (Mapping, msgspec.Struct))
     ):
-        values = [_builtin(value) for value in given]
+        # the rest of an endless range need not be seen
+        values = [_builtin(value) for value in islice(given, LIMIT + 1)]
     else:
         values = [_builtin(given)]
     if not 1 <= len(values) <= LIMIT:
-        raise SettingsError(f"{name}: expected 1 to {LIMIT:,} values, got {len(values):,}")
+        raise SettingsError(f"{name}: expected 1 to {LIMIT:,} values, got {'more' if values else 0}")
     return tuple(values)
 
 
@@ -79,6 +81,8 @@ def _item(name: str, text: str, whole: bool, words: bool) -> Sequence[Any]:
         return (int(text),)
     if re.fullmatch(_NUMBER, text):
         return (float(text),)
+    if re.match(rf"{_NUMBER}\.\.", text):
+        raise SettingsError(f"{name}: expected a range a..b, a..b:n or a..b:log:n, got {text!r}")
     if text in ("true", "false", "none", "null"):
         return ({"true": True, "false": False}.get(text),)
     if text[0] in '[{"':

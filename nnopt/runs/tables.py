@@ -80,7 +80,14 @@ def _table_arrays(thing: Any) -> dict[str, Array]:
         return {str(place): thing[:, place] for place in range(thing.shape[1])} if thing.ndim == 2 else named
     if isinstance(thing, (list, tuple)) and _fields(thing) is None:
         table = _rows(thing)
-        return table if table is not None else _table_arrays(np.array(thing))
+        if table is not None:
+            return table
+        try:
+            array = np.array(thing)
+        except ValueError:
+            # rows of different lengths
+            return {}
+        return _table_arrays(array) if array.dtype != object else {}
     fields = _fields(thing) or {}
     if isinstance(thing, Mapping):
         return {str(name): np.asarray(array) for name, array in fields.items()}
@@ -106,9 +113,10 @@ def _fields(thing: Any) -> dict[str, Any] | None:
 
 
 def _rows(records: list[Any] | tuple[Any, ...]) -> dict[str, Array] | None:
-    """Records of one kind that hold numbers and texts only, as one array per field; None for anything else."""
-    kinds = {type(record) for record in records}
+    """Records of one kind, with the same fields, that hold numbers and texts only: one array per field. None for
+    anything else."""
     rows = [_fields(record) for record in records]
+    kinds = {(type(record), *(row or ())) for record, row in zip(records, rows, strict=True)}
     if len(kinds) != 1 or not all(row and all(map(_is_scalar, row.values())) for row in rows):
         return None
     return {name: np.array([row[name] for row in rows if row]) for name in rows[0] or ()}

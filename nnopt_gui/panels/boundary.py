@@ -41,8 +41,8 @@ _PREDICTION = (("probability", "prediction"),)
 
 
 class BoundaryPanel(Panel):
-    """See the module. Emits add_example(x (D,), y), move_example(index, x), remove_example(index), select(index or
-    None), move_to(theta) when two hidden units are swapped, and choose("boundary.range", ...) so that a zoomed view
+    """See the module. Emits add_example(x (D,), y), move_example(index, x), remove_example(index), select(index),
+    move_to(theta) when two hidden units are swapped, and choose("boundary.range", ...) so that a zoomed view
     gets its own map."""
 
     id: ClassVar[str] = "boundary"
@@ -259,7 +259,7 @@ class BoundaryPanel(Panel):
             return
         if index is not None:
             self._touched = None
-            self.emit_intent("select", index=None if index == self._view.selection else index)
+            self.emit_intent("select", index=index)
         else:
             inputs, label = self.examples.addition(x, y)
             self._touched = (len(self.examples.places), self._problem)

@@ -48,7 +48,7 @@ class Graded(Scale):
         """Round values, three at least, spread evenly over the colours."""
         places = np.linspace(0.04, 0.96, max(3, int(count)))
         found: list[float] = []
-        for digits in range(1, 9):
+        for digits in range(1, 15):
             rounded = (float(f"{self.value(place):.{digits}g}") for place in places)
             found = list(dict.fromkeys(x for x in rounded if self.low <= x <= self.high))
             if len(found) == len(places):
@@ -81,7 +81,7 @@ def scale_of(values: Vector, part: Vector, floor: float | None = None, before: S
     if not high > 0:
         high = max(abs(floor), 1.0) * 1e-9
     low = min(max(float(excess[int(ENDS * excess.size)]), high / SPAN), high)
-    if high / low < 1 + 1e-9:
+    if high / low < 1 + 1e-12:
         return Scale(floor + low - 0.5 * high, floor + high + 0.5 * high, False)
     found = _graded(Scale(floor + low, floor + high, True, floor), finite, inside)
     return before if before is not None and close_to(before, found) else found

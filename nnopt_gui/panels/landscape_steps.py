@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from nnopt.analysis.curvature import MOST_PARAMETERS, hessian_of, newton_step, newton_step_at
+from nnopt.errors import UnsupportedError
 from nnopt.objectives.functions import Function
 from nnopt.optimizers.base import Local
 from nnopt_gui.panels.slice_model import Vector, work
@@ -73,7 +74,10 @@ def damping_at(view: View, value: float, gradient: Vector) -> float:
     if type(optimizer).__struct_config__.tag not in DAMPED or view.state.theta.size > MOST_PARAMETERS:
         return 0.0
     slots = optimizer.init(view.state.theta) if view.probe else view.state.slots
-    update = optimizer.update(Local(view.objective, view.state.theta, value, gradient), slots, 1.0)
+    try:
+        update = optimizer.update(Local(view.objective, view.state.theta, value, gradient), slots, 1.0)
+    except UnsupportedError:
+        return 0.0  # the run itself says that the method does not suit this objective
     return (update.detail or {}).get("damping", 0.0)
 
 

@@ -81,5 +81,5 @@ def curvature(local: LocalModel, said: bool = False) -> str:
         return f"Curvature {bold(number(least, 2))} along the valley, {bold(number(most, 2))} across {ratio}.".replace(
             " .", "."
         )
-    kind = "" if said else f": {'a saddle' if most > 0 else 'a hilltop'}"
+    kind = "" if said else f": {'saddle' if most > 0 else 'dome'}-shaped"
     return f"Curvature {bold(signed(least, 2))} and {bold(signed(most, 2))}{kind}."

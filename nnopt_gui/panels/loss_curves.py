@@ -163,9 +163,10 @@ class LossPanel(Panel):
         span = loss_range(np.concatenate(values) if values else np.empty(0), self._log[1], diverged)
         low, high = padded(*span, log=self._log[1])
         last = last_step(view.length)
-        x0, x1 = (0.0, math.log10(last) * 1.01) if self._log[0] else (0.0, last * 1.012)  # room for the last disc
+        end = math.log10(last) if self._log[0] else last
+        x0, x1 = -0.012 * end, 1.012 * end  # room for the disc at the first and the last step
         y0, y1 = (math.log10(low), math.log10(high)) if self._log[1] else (low, high)
-        self.plot.set_home(x0, x1, y0, y1, top_px=22.0 if marked else 7.0)
+        self.plot.set_home(x0, x1, y0, y1, bottom_px=7.0, top_px=22.0 if marked else 7.0)
         entries = [(self._name, "training")]
         if self._batches:
             entries.append(("batch loss", "text3"))

@@ -140,7 +140,9 @@ def loss_range(values: Array, log: bool, diverged: bool = False) -> tuple[float,
         return low, high
     typical = max(float(np.quantile(values, 0.98)), float(values[0]))
     if diverged:
-        typical = max(float(np.quantile(values, 0.9)), float(values[0]))
+        # of a run that explodes at once even most of its steps are part of the explosion
+        rest = min(float(np.quantile(values, 0.9)), 10.0 * abs(float(np.quantile(values, 0.5, method="lower"))))
+        typical = max(rest, float(values[0]))
     span = max(typical - low, 1e-3 * abs(typical), 1e-12)
     high = min(high, low + (6.0 if diverged else 3.0) * span)
     return low, max(high, low + span)
@@ -267,19 +269,21 @@ def sentence(
         # the steps without a plateau are no news beside a validation loss that rises
         parts.append(_gap(validation, brief or bool(escaped)))
     elif validation is not None:
-        parts.append(f"No plateau in {numbers.integer(head)} steps. {_gap(validation, brief)}")
+        parts.append(f"No plateau in {_steps(head)}. {_gap(validation, brief)}")
     elif not escaped:
-        parts.append(
-            f"Loss <b>{numbers.number(loss_now, 4)}</b> after {numbers.integer(head)} steps, no plateau so far."
-        )
+        parts.append(f"Loss <b>{numbers.number(loss_now, 4)}</b> after {_steps(head)}, no plateau so far.")
     return " ".join(parts)
+
+
+def _steps(count: int) -> str:
+    return f"{numbers.integer(count)} step{'' if count == 1 else 's'}"
 
 
 def _stopped_early(outcome: Any, validation: HeldOut | None, brief: bool) -> str:
     said = f"Stopped early at step <b>{numbers.integer(outcome.step)}</b>"
     if validation is None or validation.best is None:
         return f"{said}: {_why(outcome)}."
-    gap = "" if brief else f" Gap now <b>{numbers.number(validation.gap, 3)}</b>."
+    gap = "" if brief else f" Gap at the end <b>{numbers.number(validation.gap, 3)}</b>."
     return f"{said}, validation was best at {_best_link(validation.best)}.{gap}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -163,11 +164,12 @@ class PastDots(Overlay):
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         inside = (px >= area.left()) & (px <= area.right()) & (py >= area.top()) & (py <= area.bottom())
         kept: list[QPointF] = []
-        for i in np.flatnonzero(inside)[::-1]:
-            spot = QPointF(px[i], py[i])
+        last = (math.inf, math.inf)
+        for x, y in zip(px[inside][::-1].tolist(), py[inside][::-1].tolist(), strict=True):
             # dots that would merge into a bar are left out
-            if not kept or (spot - kept[-1]).manhattanLength() > 6:
-                kept.append(spot)
+            if abs(x - last[0]) + abs(y - last[1]) > 6:
+                kept.append(QPointF(x, y))
+                last = x, y
         for share, dots in ((0.6, kept[: LAST // 2]), (0.3, kept[LAST // 2 :])):
             pen = QPen(theme.color("trail", share), 5.0)
             pen.setCapStyle(Qt.PenCapStyle.RoundCap)

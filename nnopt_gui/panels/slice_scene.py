@@ -18,6 +18,8 @@ from nnopt_gui.widgets.plot import LabPlot
 TANGENT = 60.0
 #: pixels of width from which the legend explains everything, and of height below which there is none
 WIDE, LOW = 660, 210
+#: what the legend may cover at most: less than the shaft of an arrow
+COVERED = 6.0
 #: points of the model's curve over the width of the plot
 MODEL_POINTS = 121
 
@@ -27,6 +29,7 @@ class SliceScene:
 
     def __init__(self, plot: LabPlot) -> None:
         self.plot = plot
+        plot.legend.most = COVERED
         self.hatch = plot.add(Hatch())
         self.curve, self.model, self.tangent = (plot.add(Polyline(role)) for role in ("training", "model", "tangent"))
         # the legend keeps clear of the plot's curves

@@ -16,6 +16,9 @@ import numpy as np
 from nnopt.analysis.explanation import Explanation
 from nnopt_gui.widgets import numbers
 
+#: a linear system counts as solved where its residual is below this fraction of the gradient
+SOLVED = 1e-3
+
 
 @dataclass(frozen=True)
 class Formula:
@@ -193,7 +196,14 @@ def _trust_region(facts: Explanation, optimizer: Any, when: str) -> list[Formula
 def _newton_cg(facts: Explanation, optimizer: Any, when: str) -> list[Formula]:
     products = int(facts.detail.get("products", 0))
     name = f"Newton–CG step of {products} product{'' if products == 1 else 's'}"
-    return [_second_order(facts, name, when, r"(H+\mu I)^{-1}", _damping(facts), "step_factor")]
+    if not facts.detail.get("negative") or facts.detail.get("escape"):
+        # conjugate gradients end before the system is solved to the last digit
+        sign = r"\approx" if facts.detail.get("residual", 0.0) > SOLVED else "="
+        return [_second_order(facts, name, when, r"(H+\mu I)^{-1}", _damping(facts), "step_factor", sign)]
+    curvature = facts.detail.get("curvature", math.nan)
+    left, right = r"d^{\top}(H+\mu I)d\leq 0", rf"d^{{\top}}Hd/|d|^2={tex(curvature)}"
+    exit_ = Formula("conjugate gradients end at negative curvature", left, right, 4)
+    return [exit_, _second_order(facts, name, when, "", "", "step_factor")]
 
 
 def _lbfgs(facts: Explanation, optimizer: Any, when: str) -> list[Formula]:
@@ -210,9 +220,10 @@ def _damping(facts: Explanation) -> str:
 
 
 def _second_order(
-    facts: Explanation, name: str, when: str, matrix: str, number: str = "", searched: str = ""
+    facts: Explanation, name: str, when: str, matrix: str, number: str = "", searched: str = "", sign: str = "="
 ) -> Formula:
-    """A step -matrix gradient; number: what is said beside its length; searched: the detail that shortened it.
+    """A step -matrix gradient ("": along a direction s that is none); number: what is said beside its length; searched:
+    the detail that shortened it; sign: between the step and what it is.
 
     Where the gradient does not lead along the most negative curvature, a part along its direction v is added."""
     t = facts.step
@@ -220,7 +231,8 @@ def _second_order(
     escape = facts.detail.get("escape", 0.0)
     shortened = escape != facts.learning_rate if escape else facts.detail.get(searched, 1.0) != 1.0
     factor += (r"a^2" if escape else r"a\,") if shortened else ""
-    left = rf"\theta_{{{t + 1}}}=\theta_{{{t}}}-\textcolor{{newton}}{{{factor}{matrix}\nabla L}}"
+    part = rf"-\textcolor{{newton}}{{{factor}{matrix}\nabla L}}" if matrix else rf"+\textcolor{{newton}}{{{factor}s}}"
+    left = rf"\theta_{{{t + 1}}}{sign}\theta_{{{t}}}{part}"
     left += rf"+\textcolor{{newton}}{{{tex(escape, 3)}\,v_{{\min}}}}" if escape else ""
     brief = rf"\textcolor{{newton}}{{|\Delta\theta|}}={_taken(facts)}"
     right = rf"{number},\ {brief}" if number else brief

@@ -25,7 +25,7 @@ from nnopt_gui.shell.toolbar import Toolbar
 from nnopt_gui.state.settings import Preferences
 from nnopt_gui.widgets import theme
 from nnopt_gui.widgets.timeline import Timeline
-from nnopt_gui.widgets.words import unfit_losses
+from nnopt_gui.widgets.words import unfit_losses, unfit_methods
 
 if TYPE_CHECKING:
     from nnopt_gui.panels.base import Panel
@@ -164,6 +164,7 @@ class MainWindow(QMainWindow):
         run = self.controller.model.run
         if run is not None:
             self.settings_card.refuse("problem.loss", unfit_losses(run.problem.dataset))
+            self.settings_card.refuse("methods[0].optimizer", unfit_methods(run.problem.objective))
         self._show_settings()
 
     def _on_frame(self) -> None:

@@ -3,7 +3,6 @@ it."""
 
 from __future__ import annotations
 
-from nnopt.optimizers.batches import Full
 from nnopt.runs.history import History
 from nnopt_gui.engine.trainer import ENDED
 from nnopt_gui.panels.loss_curves_data import held_out, intervention_words
@@ -50,7 +49,7 @@ class Status:
         else:
             values = "…", "…"
         # of some examples only: not the loss that the curves and maps show
-        of = "" if history.experiment_at(step).methods[0].batches == Full() else "batch "
+        of = "" if history.stage_at(step).full else "batch "
         entries = {f"{of}loss": values[0], f"{of}|g|": values[1]}
         if history.problem_at(step).examples is not None:
             epoch = history.epoch(step)

@@ -197,15 +197,18 @@ def _same(old: Any, new: Any) -> bool:
 
 
 def _reason(error: NnoptError) -> str:
-    # "methods[0].optimizer.lr: SGD.lr: expected a number > 0" -> "expected a number > 0"
-    message = str(error)
+    # "methods[0].optimizer.lr: SGD.lr: expected a number > 0" -> "expected a number > 0"; the lines below show the text
+    message = re.sub(r"^(?:[\w.\[\]]+: )+", "", str(error).partition("\n")[0])
     at = message.find("expected ")
     return message[at:] if at >= 0 else message
 
 
 def _unused(value: msgspec.Struct, path: str) -> bool:
-    """Whether a setting plays no part: a function has no examples that could be taken in batches or held out."""
+    """Whether a setting plays no part: a function has no examples that could be taken in batches or held out, and one
+    start is enough: that of the problem, unless the formula brings its own."""
     function = getattr(getattr(value, "problem", None), "function", None)
+    if path == "problem.function.begin" and getattr(function, "begin", None) is None:
+        return True
     return function is not None and bool(re.match(r"methods\[\d+\]\.batches\b|stop\.early\b", path))
 
 

@@ -113,7 +113,7 @@ class MapImage(pg.GraphicsObject):
         self._image: QImage | None = None
         self._pixels: npt.NDArray[np.uint8] | None = None
         self._rect = QRectF()
-        self._kept = KeptPicture()
+        self.kept = KeptPicture()
         self.smooth = True
 
     def set_colours(self, rgba: npt.NDArray[np.uint8], extent: Extent) -> None:
@@ -130,7 +130,7 @@ class MapImage(pg.GraphicsObject):
         self._pixels = pixels
         image = QImage(pixels.data, na, nb, 4 * na, QImage.Format.Format_RGBA8888)
         self._image = image.convertToFormat(QImage.Format.Format_ARGB32_Premultiplied)
-        self._kept.forget()
+        self.kept.forget()
         self.update()
 
     def clear(self) -> None:
@@ -144,7 +144,7 @@ class MapImage(pg.GraphicsObject):
     def paint(self, painter: QPainter, option: Any, widget: QWidget | None = None) -> None:
         box = self.getViewBox()
         if self._image is not None and box is not None:
-            self._kept.paint(painter, self.mapRectFromItem(box, box.boundingRect()) & self._rect, self._draw)
+            self.kept.paint(painter, self.mapRectFromItem(box, box.boundingRect()) & self._rect, self._draw)
 
     def _draw(self, painter: QPainter) -> None:
         assert self._image is not None

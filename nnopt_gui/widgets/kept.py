@@ -16,7 +16,8 @@ from PySide6.QtWidgets import QWidget
 
 
 class KeptPicture:
-    """The pixels of what was painted last, in those of the screen: as sharp as painted directly, whatever its scale."""
+    """What is painted a second time at the same place is kept, in pixels of the screen: as sharp as painted directly,
+    whatever its scale. What changes with each frame is not, since keeping it costs something, too."""
 
     def __init__(self) -> None:
         self._pixmap: QPixmap | None = None
@@ -26,7 +27,7 @@ class KeptPicture:
 
     def forget(self) -> None:
         """What is to be painted has changed."""
-        self._place = None
+        self._place = self._pixmap = None
 
     def paint(self, painter: QPainter, area: QRectF, draw: Callable[[QPainter], None]) -> None:
         """Paint by `draw` what can be seen in `area` (the painter's coordinates), or what that painted before."""
@@ -35,14 +36,20 @@ class KeptPicture:
             return
         transform = painter.deviceTransform()
         device = transform.mapRect(area).toAlignedRect()
-        if self._pixmap is None or self._place != (transform, device):
+        if device.isEmpty():
+            return
+        if self._place != (transform, device):
+            self._place, self._pixmap = (transform, device), None
+            self.painted += 1
+            draw(painter)
+            return
+        if self._pixmap is None:
             self._pixmap = QPixmap(device.size())
             self._pixmap.fill(Qt.GlobalColor.transparent)
             inner = QPainter(self._pixmap)
             inner.setTransform(transform * QTransform.fromTranslate(-device.x(), -device.y()))
             draw(inner)
             inner.end()
-            self._place = (transform, device)
             self.painted += 1
         painter.save()
         # from pixels of the screen, whatever the painter does between its coordinates and these

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -60,6 +61,9 @@ class Legend(Overlay):
         self.on_map = on_map
         self.entries: list[Entry] = []
         self.corner = "top right"
+        #: how much it may cover before it is left out; where what it explains can be guessed, that is better
+        self.most = math.inf
+        self._left_out = False
         self._size = (0.0, 0.0)
 
     def set_entries(self, entries: Iterable[Entry]) -> bool:
@@ -91,13 +95,12 @@ class Legend(Overlay):
         return QRectF(round(across[horizontal]), round(y), wide, high)
 
     def place(self, curves: Iterable[Any], overlays: Iterable[Overlay]) -> None:
-        """Choose the corner where least is covered; it stays where it is unless another one is clearly better."""
+        """Choose the corner where least is covered; it stays where it is unless another one is clearly better, and is
+        left out where it would cover more than `most` in every one."""
         area = self.area
         # in a small plot it would hide the data
-        self.setVisible(
-            bool(self.entries) and self._size[0] < 0.6 * area.width() and self._size[1] < 0.62 * area.height()
-        )
-        if not self.isVisible():
+        if not (self.entries and self._size[0] < 0.6 * area.width() and self._size[1] < 0.62 * area.height()):
+            self.setVisible(False)
             return
         groups = [
             points for curve in curves if curve.isVisible() for points in [self._sampled(*curve.getData())] if points
@@ -119,6 +122,9 @@ class Legend(Overlay):
         met = (rects[:, 0] < right) & (rects[:, 1] < bottom) & (rects[:, 2] > left) & (rects[:, 3] > top)
         costs = dict(zip(CORNERS, (cost + met @ weights).tolist(), strict=True))
         best = min(costs, key=costs.__getitem__)
+        # once left out it comes back for a clearly better corner only: it does not flicker
+        self._left_out = costs[best] > (0.6 if self._left_out else 1.0) * self.most
+        self.setVisible(not self._left_out)
         if costs[best] < costs[self.corner] - 0.3 or (best != self.corner and costs[self.corner] > 0.3 > costs[best]):
             self.corner = best
             self.update()

@@ -134,7 +134,8 @@ def tick_text(x: float, step: float) -> str:
     """A tick's number with just the decimals that its step needs."""
     if abs(x) < step * 1e-6:
         x = 0.0
-    if step < 1e-5 or step >= 1e6:
+    plain = 1e-3 <= abs(x) < 1e6 and 1e-14 < step < 1
+    if (step < 1e-5 or step >= 1e6) and not plain:
         return short(x, max(1, _decade(x) - _decade(step) + 1)) if x else "0"
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
     return minus(f"{x:,.{decimals}f}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,6 +27,8 @@ from nnopt_gui.widgets.typed import is_too_large, parse_number, plain_number
 
 LABEL = 106
 INDENT = 8
+#: pixels that a message below a field may be high
+MESSAGE = 92
 _SMALL = 12
 
 
@@ -49,13 +52,13 @@ class Row(QWidget):
         column.addLayout(self._line)
         self.label = ElidedLabel(field.label, self)
         self._share_width()
-        self._build()
+        self._build(column)
         self._tip()
         self.message = ElidedLabel("", self, px=12, role="bad")
         self.message.hide()
         column.addWidget(self.message)
 
-    def _build(self) -> None:
+    def _build(self, column: QVBoxLayout) -> None:
         field = self.field
         if field.kind in ("bool", "switch"):
             box = QCheckBox(field.label, self)
@@ -84,6 +87,11 @@ class Row(QWidget):
             if field.optional or field.kind in ("texts", "path"):
                 text.setPlaceholderText("none" if field.kind == "path" else "automatic")
             self.editor = text
+            if field.kind == "text" and not field.optional:
+                # a formula needs the whole width
+                self._line.addStretch(1)
+                column.addWidget(text)
+                return
         self._line.addWidget(self.editor, 1)
         if field.kind == "path":
             button = QToolButton(self)
@@ -148,8 +156,9 @@ class Row(QWidget):
         """What is expected, below the field; "" takes it away."""
         if message != self.message.text:
             self.message.set_text(message)
-            room = self.width() - INDENT * self.field.depth
-            self.message.setFixedHeight(30 if theme.metrics(_SMALL).horizontalAdvance(message) > room else 17)
+            room = QRectF(0, 0, self.width() - INDENT * self.field.depth, 1000)
+            needed = theme.metrics(_SMALL).boundingRect(room, int(Qt.TextFlag.TextWordWrap), message)
+            self.message.setFixedHeight(min(max(round(needed.height()), 17), MESSAGE))
             self.message.setVisible(bool(message))
             self.updateGeometry()
 
@@ -157,6 +166,9 @@ class Row(QWidget):
         """The entered value is refused for this reason; the old one stays in force."""
         if isinstance(self.editor, TextField):
             self.editor.reject(message)
+            place = re.search(r"at character (\d+)", message)
+            if place is not None:
+                self.editor.setCursorPosition(int(place[1]) - 1)
         else:
             self.explain(message)
 

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from nnopt.objectives.losses import LOSSES
+from nnopt.optimizers.base import Optimizer
 from nnopt.runs.changes import AnyChange, describe
+from nnopt.runs.stage import MAX_HESSIAN
 from nnopt.settings import Registry
 from nnopt_gui.widgets import numbers
 
@@ -47,6 +49,8 @@ _NAMES = {
     "playground": "Playground",
     "tanh": "tanh",
 }
+
+_TAUGHT = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "newton", "damped_newton")
 
 _LABELS = {
     "problem": "Kind",
@@ -130,9 +134,24 @@ def unfit_losses(dataset: Any) -> dict[str, str]:
     return {name: why for name in LOSSES if name not in fits}
 
 
+def unfit_methods(objective: Any) -> dict[str, str]:
+    """The methods that cannot minimize this objective, and why."""
+    refused = {}
+    for name in Optimizer.registry.names():
+        if Optimizer.registry.get(name).needs == "hessian" and objective.size > MAX_HESSIAN:
+            refused[name] = f"It needs the whole Hessian, of up to {numbers.integer(MAX_HESSIAN)} parameters."
+    if not hasattr(objective, "gauss_newton"):
+        refused["gauss_newton"] = (
+            "A test function is not made of outputs and a loss of them:\n"
+            "Damped Newton does the same with the whole Hessian."
+        )
+    return refused
+
+
 def member_choices(registry: Registry[Any]) -> tuple[tuple[str, str], ...]:
-    """(name, words) of everything registered."""
-    return tuple((name, name_words(name, registry.get(name))) for name in registry.names())
+    """(name, words) of everything registered: methods in the order in which they are taught, the rest as registered."""
+    names = sorted(registry.names(), key=lambda name: _TAUGHT.index(name) if name in _TAUGHT else len(_TAUGHT))
+    return tuple((name, name_words(name, registry.get(name))) for name in names)
 
 
 def explanation(cls: type) -> str:
@@ -165,5 +184,5 @@ def notes_of(value: Any) -> tuple[Note, ...]:
 def consequence(field: str, good: bool) -> str:
     """What a verdict of Robbins and Monro means for the run, where its reason has no room."""
     if "²" in field:
-        return "noise dies out" if good else "noise stays"
+        return "any noise dies out" if good else "any noise stays"
     return "reaches any distance" if good else "stops short"

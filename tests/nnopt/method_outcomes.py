@@ -28,6 +28,7 @@ def is_true(said, values):
         "a saddle:": values[0] < 0 < values[-1],
         "a maximum:": values[-1] < 0,
         "not a minimum:": values[0] < 0,
+        "a minimum or a saddle)": -1e-5 < values[0] < 0,
         "no curvature is negative, but some are zero)": abs(values[0]) < 1e-8,
         "the curvature is zero)": abs(values[0]) < 1e-8,
     }

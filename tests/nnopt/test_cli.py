@@ -159,6 +159,13 @@ def test_check_says_what_a_file_is(capsys, tmp_path, experiment_file):
     assert code == 0
     assert "a CSV table, 3 usable rows" in out
     assert "kind, 2 classes (u, v)" in out
+    batches = {"optimizer": {"name": "adam"}, "batches": {"name": "mini", "size": 20}}
+    save(set_path(default_experiment(), "methods", [batches]), tmp_path / "b.json")
+    assert "method: adam(lr=0.01), mini(size=20)" in call(capsys, "check", tmp_path / "b.json")[1]
+    (tmp_path / "mine.py").write_text("answer = 42\n")
+    code, _, err = call(capsys, "check", tmp_path / "mine.py")
+    assert code == 1
+    assert "--plugin" in err
 
 
 def test_check_says_what_is_wrong_and_where(capsys, tmp_path):

@@ -109,11 +109,11 @@ def test_diverged_runs_are_counted_and_no_bar_is_theirs(capsys, tmp_path):
 def test_the_command_line_says_what_is_wrong(capsys, tmp_path, experiment_file):
     save(Experiment(FunctionProblem(functions.get("bowl"))), tmp_path / "bowl.json")
     wrong = (
-        (("--seeds", "0..x"), 1, "--seeds: expected whole numbers >= 0 such as 0..63 or 1,5,9, got '0..x'"),
+        (("--seeds", "0..x"), 1, "expected 1 to 100,000 whole numbers >= 0 such as 0..63 or 1,5,9, got '0..x'"),
         (("--seeds", "-3..2"), 2, "expected one argument"),
-        (("--seeds=-3..2",), 1, "expected whole numbers >= 0"),
-        (("--seeds", "0.5,1"), 1, "expected whole numbers >= 0"),
-        (("--seeds", ""), 1, "expected whole numbers >= 0"),
+        (("--seeds=-3..2",), 1, "expected 1 to 100,000 whole numbers >= 0"),
+        (("--seeds", "0.5,1"), 1, "expected 1 to 100,000 whole numbers >= 0"),
+        (("--seeds", ""), 1, "expected 1 to 100,000 whole numbers >= 0"),
         ((tmp_path / "gone.json",), 1, "cannot be read"),
         ((tmp_path / "bowl.json",), 1, "bowl.json: restart: a function has one start and no seed"),
         ((experiment_file, "--method", "1"), 1, "method: expected 0 .. 0, got 1"),
@@ -123,6 +123,8 @@ def test_the_command_line_says_what_is_wrong(capsys, tmp_path, experiment_file):
         ((experiment_file, "--workers", "0"), 2, "expected a whole number >= 1"),
         ((experiment_file, "--workers", "2", "--cluster", "tcp://x:1"), 2, "not allowed with"),
         ((experiment_file, "--cluster", "there"), 1, "expected an address such as tcp://127.0.0.1:8786"),
+        # the address of its dashboard
+        ((experiment_file, "--cluster", "http://127.0.0.1:1"), 1, "expected an address such as tcp://127.0.0.1:8786"),
         ((experiment_file, "lr=1"), 2, "unrecognized arguments: lr=1"),
     )
     for arguments, code, message in wrong:
@@ -211,9 +213,12 @@ def interrupted(folder, marks: int, *arguments: object) -> tuple[str, list[dict[
     experiment.write_text(json.dumps({**whole, "methods": [method]}))
     plugin.write_text(MARKS)
     process = start(experiment, "--plugin", plugin, "--out", out, *arguments)
-    wait_for(lambda: mark.exists() and len(mark.read_text()) >= marks, process)
-    process.send_signal(signal.SIGINT)
-    printed, errors = process.communicate(timeout=60)
+    try:
+        wait_for(lambda: mark.exists() and len(mark.read_text()) >= marks, process)
+        process.send_signal(signal.SIGINT)
+        printed, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
     assert (process.returncode, errors) == (cli.INTERRUPTED, "")
     return printed, list(csv.DictReader(out.read_text().splitlines())) if out.exists() else []
 

@@ -281,7 +281,8 @@ def test_the_others_have_and_say_that_it_is_a_saddle(name):
         (np.diag([2.0, -1.0, -3.0]), 1e-9, "a saddle: 2 of 3 curvatures are negative"),
         (np.diag([-2.0, -1.0]), 0.0, "a maximum: 2 of 2 curvatures are negative"),
         ([[-1.0]], 0.0, "a maximum: the curvature is negative"),
-        ([[-1e-7]], 4e-9, "not a minimum: the curvature is negative"),
+        ([[-1e-7]], 4e-9, UNKNOWN),
+        (np.diag([1.0, -1.0, -1e-8]), 5e-9, "a saddle: 1 of 3 curvatures is negative"),
         (np.diag([-1.0, 0.0]), 0.0, "not a minimum: 1 of 2 curvatures is negative"),
         (np.diag([1.0, -1e-17]), 0.0, "no curvature is negative, but some are zero"),
         (np.diag([1.0, -1e-9]), 5e-9, "no curvature is negative, but some are zero"),
@@ -292,6 +293,44 @@ def test_the_others_have_and_say_that_it_is_a_saddle(name):
 def test_what_a_run_has_come_to_is_said_by_the_signs_of_the_curvatures(hessian, slope, said):
     stage = Stage(Quadratic(hessian), optimizers.Newton())
     assert kind_of(stage, np.zeros(len(hessian)), slope) == said
+
+
+@pytest.mark.parametrize("name", ["lbfgs", *SAFE])
+def test_beside_a_curve_of_minima_nothing_is_said_to_be_no_minimum(name):
+    # the curvature along a circle of radius R is |g| / R: larger than |g|, and negative inside
+    circle = functions.formula("(x**2 + y**2 - 0.01)**2")
+    # all local minima of a deep linear network are global (Baldi & Hornik 1989; Kawaguchi 2016)
+    random = np.random.default_rng(0)
+    X = random.normal(size=(30, 2))
+    y = (X[:, 0] + random.normal(size=30) > 0).astype(int)
+    deep, flat = (NetworkObjective(Network(sizes, "identity"), X, y) for sizes in ((2, 5, 1), (2, 1)))
+    least = minimize(flat, optimizers.Newton(), np.zeros(3), steps=50).value[-1]
+    starts = [deep.network.initial(seed) for seed in range(6)]
+    for f, start, lowest in ((circle, [0.05, 0.0], 0.0), *((deep, start, least) for start in starts)):
+        history = minimize(f, optimizers.get(name)(), start, steps=100)
+        assert history.outcome.kind == "converged"
+        assert history.value[-1] == pytest.approx(lowest, abs=1e-12)
+        assert not any(f"({kind}" in history.outcome.reason for kind in ("not a minimum", "a saddle:", "a maximum"))
+
+
+@pytest.mark.parametrize("radius", [1e-12, 1e-9, 1e-3])
+@pytest.mark.parametrize("x", [0.0, 1e-13, 1e-6])
+def test_a_small_radius_grows_on_a_saddle_though_nothing_can_be_measured_there(radius, x):
+    f = functions.formula("(x**2 - 1)**2 + y**2 + 1")
+    history = minimize(f, optimizers.TrustRegion(radius=radius), [x, 1e-8], steps=100)
+    assert history.outcome.kind == "converged"
+    assert np.abs(history.theta[-1]) == pytest.approx([1.0, 0.0], abs=1e-8)
+
+
+def test_a_plug_ins_function_without_a_hessian_is_run_to_its_end():
+    class Own(functions.Function):
+        size = 1
+
+        def value_and_gradient(self, theta):
+            return float(theta @ theta) / 2, 1.0 * theta
+
+    history = minimize(Own(), optimizers.SGD(lr=0.5), [1.0], steps=100)
+    assert history.outcome.reason.endswith(f"({UNKNOWN})")
 
 
 def test_a_users_hessian_is_not_asked_for_by_a_method_that_does_without_it():

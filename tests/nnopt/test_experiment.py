@@ -149,7 +149,7 @@ def test_a_missing_field_is_named(field):
     ("text", "message"),
     [
         ('{"a": 1,\n "b" 2}', "line 2, column 6: not JSON: expecting ':' delimiter"),
-        ("", "line 1, column 1: not JSON: expecting value"),
+        ("", "expected a JSON object {...}, and it is empty"),
         ("[1]", "expected a JSON object {...}, got list"),
         ('{"a":\n NaN}', "line 2, column 2: numbers must be finite, got NaN"),
         ('{"a": 1e999}', "line 1, column 7: numbers must be finite"),

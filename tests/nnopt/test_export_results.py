@@ -22,7 +22,7 @@ from nnopt.analysis.symmetry import equivalent_solutions
 from nnopt.errors import ShapeError, SpecError
 from nnopt.runs.experiment import set_path
 from nnopt.runs.export import save, save_columns, save_histories, save_history
-from nnopt.runs.tables import arrays_of
+from nnopt.runs.tables import arrays_of, table_of
 
 EXPERIMENT = set_path(nnopt.default_experiment(), "steps", 30)
 
@@ -170,17 +170,29 @@ def test_what_is_no_table_is_written_as_arrays_only_and_says_so(tmp_path, object
         for field, array in arrays.items():
             np.testing.assert_array_equal(array, getattr(result, field))
         assert arrays
-    with pytest.raises(ShapeError, match=r"Spectrum has values \(33,\), vectors \(33, 33\): write it as \.npz instead"):
-        save(whole["spectrum"], tmp_path / "s.csv")
+    with pytest.raises(ShapeError, match=r"Density has nodes \(2, 33\), weights \(2, 33\): write it as \.npz instead"):
+        save(whole["density"], tmp_path / "d.csv")
     with pytest.raises(ShapeError, match="object holds no numbers to be written"):
         save(object(), tmp_path / "o.npz")
     with pytest.raises(ShapeError, match="object has no arrays"):
         save(object(), tmp_path / "o.csv")
     with pytest.raises(ShapeError, match=r"dict has a \(2,\), b \(3,\)"):
         save({"a": np.zeros(2), "b": np.zeros(3)}, tmp_path / "o.csv")
+    for uneven in ([(1, 2), (3,)], [{"a": 1}, {"b": 2}]):
+        with pytest.raises(ShapeError, match="list has no arrays"):
+            table_of(uneven)
+    assert arrays_of([{"a": 1}, {"b": 2}]) == {"0/a": 1, "1/b": 2}
     with pytest.raises(SpecError, match=r"expected a file ending in \.csv or \.npz"):
         save(whole["noise"], tmp_path / "noise.txt")
     assert {path.name for path in tmp_path.iterdir()} == {"spectrum.npz", "noise.npz", "density.npz"}
+
+
+def test_a_spectrum_is_a_table_of_eigenpairs(tmp_path, objective):
+    found = spectrum_at(objective, objective.network.initial(1))
+    save(found, tmp_path / "spectrum.csv")
+    table = np.loadtxt(tmp_path / "spectrum.csv", delimiter=",", skiprows=1)
+    np.testing.assert_array_equal(table[:, 0], found.values)
+    np.testing.assert_array_equal(table[:, 1:], found.vectors.T)
 
 
 def test_records_of_numbers_are_rows(tmp_path):

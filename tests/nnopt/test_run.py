@@ -110,8 +110,7 @@ def test_an_exploding_step_ends_a_run_and_is_named():
     run = function_run("rosenbrock", optimizers.SGD(lr=0.1))
     run.advance(100)
     assert run.outcome.kind == "diverged"
-    assert "the step is" in run.outcome.reason
-    assert "times longer than its starting point is from the origin" in run.outcome.reason
+    assert "the step exploded, its length is" in run.outcome.reason
     lengths = run.history.columns["step_norm"]
     longest = 1e8 * np.linalg.norm(run.history.seek(0).theta)
     assert lengths[-1] > longest >= lengths[-2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import sys
 import threading
 import time
 from collections import Counter
@@ -156,6 +157,14 @@ def test_processes_started_for_some_tasks_are_no_more_than_those_and_have_ended_
         began = time.monotonic()
     assert time.monotonic() - began < 10
     assert asleep.done()
+
+
+def test_a_task_that_ends_its_process_is_said_to_have_done_so(capfd):
+    with Processes(1) as executor:
+        assert str(executor.submit(sys.exit, 3).exception()) == "a worker process ended with exit code 3"
+        assert str(executor.submit(sys.exit, "enough").exception()) == "a worker process ended with exit code 1"
+        assert executor.submit(abs, -1).result() == 1
+    assert capfd.readouterr().err == ""
 
 
 def test_one_place_is_enough_and_classes_of_a_script_need_this_process():

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+from bowls import NEVER, measured_factor
 
 from nnopt.analysis import theory
 from nnopt.analysis.noise import gradient_noise
@@ -25,33 +26,7 @@ from nnopt.optimizers.schedules import (
     StepDecay,
     Warmup,
 )
-from nnopt.runs.experiment import Stop
 from nnopt.runs.minimize import minimize
-
-NEVER = Stop(gradient_norm=0.0)
-
-
-class Bowl:
-    """1/2 sum l x^2."""
-
-    def __init__(self, curvatures):
-        self.curvatures = np.asarray(curvatures, dtype=float)
-
-    def value(self, theta):
-        return 0.5 * float(self.curvatures @ (theta * theta))
-
-    def gradient(self, theta):
-        return self.curvatures * theta
-
-
-def measured_factor(curvatures, lr, beta, early, late):
-    """Factor per step by which the distance to the minimum shrinks between two steps of a run."""
-    start = np.ones(len(curvatures))
-    history = minimize(Bowl(curvatures), get("momentum")(lr=lr, beta=beta), start, late, stop=NEVER)
-    assert history.length == late + 1
-    lengths = [np.linalg.norm(history.seek(step).theta) for step in (early, late)]
-    return (lengths[1] / lengths[0]) ** (1 / (late - early))
-
 
 # ---- the best rates, within 1 %
 

@@ -7,21 +7,32 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QApplication, QCheckBox, QFileDialog, QVBoxLayout, QWidget
 
-from nnopt.errors import NnoptError, SettingsError
+from nnopt.errors import NnoptError, SettingsError, UnsupportedError
+from nnopt.objectives import functions
 from nnopt.objectives.datasets import Data
 from nnopt.objectives.generators import Circle, Xor
 from nnopt.objectives.losses import LOSSES, loss_function
 from nnopt.optimizers import schedules
+from nnopt.optimizers.base import Optimizer
 from nnopt.optimizers.batches import Full, Mini
 from nnopt.optimizers.momentum import Momentum
 from nnopt.optimizers.schedules import Constant
-from nnopt.runs.experiment import Architecture, Experiment, FunctionProblem, Method, NetworkProblem
+from nnopt.runs.experiment import (
+    Architecture,
+    Experiment,
+    FunctionProblem,
+    Method,
+    NetworkProblem,
+    default_experiment,
+)
+from nnopt.runs.problem import build
+from nnopt.runs.run import Run
 from nnopt.settings import Registry, Settings, above, at_least, between, described
 from nnopt_gui.widgets import specs, theme, words
 from nnopt_gui.widgets.fields import ChoiceField, NumberField, SlimSlider, TextField
 from nnopt_gui.widgets.forms import SettingsForm
 from nnopt_gui.widgets.rows import LABEL, ElidedLabel, NoteRow
-from nnopt_gui.widgets.words import unfit_losses
+from nnopt_gui.widgets.words import unfit_losses, unfit_methods
 
 
 class Engine:
@@ -406,6 +417,53 @@ def test_of_the_losses_just_those_are_refused_that_the_examples_cannot_take(name
             assert loss not in refused
 
 
+@pytest.mark.parametrize("experiment", [default_experiment(), Experiment(FunctionProblem(functions.get("rosenbrock")))])
+def test_of_the_methods_just_those_are_refused_that_the_objective_cannot_take(experiment: Experiment) -> None:
+    refused = unfit_methods(build(experiment).objective)
+    for name in Optimizer.registry.names():
+        run = Run(msgspec.structs.replace(experiment, methods=(Method(Optimizer.registry.get(name)()),)))
+        try:
+            run.advance(1)
+        except UnsupportedError:
+            assert refused[name].endswith(".")
+        else:
+            assert name not in refused
+
+
+def test_methods_are_offered_in_the_order_in_which_they_are_taught() -> None:
+    names = [name for name, _ in words.member_choices(Optimizer.registry)]
+    assert names[:3] == ["sgd", "momentum", "nesterov"]
+    assert set(names) == set(Optimizer.registry.names())
+
+
+def test_methods_with_a_whole_hessian_are_refused_for_large_networks() -> None:
+    problem = NetworkProblem(Circle(points=20), Architecture((100, 100)))
+    assert set(unfit_methods(build(Experiment(problem)).objective)) == {
+        "newton", "damped_newton", "gauss_newton", "saddle_free_newton", "trust_region",
+    }  # fmt: skip
+
+
+def test_a_wrong_formula_is_explained_in_full_with_the_cursor_at_the_wrong_character(
+    qtbot: Any, styled: QApplication
+) -> None:
+    form = shown(qtbot, Experiment(FunctionProblem(functions.get("formula"))))
+    row, text = form.row("problem.function.text"), field(form, "problem.function.text")
+    assert text.width() > row.width() - 20
+    type_into(qtbot, text, "(1-x)**2 + 5*foo(x)")
+    QApplication.processEvents()
+    assert row.message.text.startswith("'foo' is not known")
+    assert row.message.text.endswith("at character 14")
+    assert row.message.wraps
+    assert text.cursorPosition() == 13
+
+
+def test_a_formula_has_one_start_unless_its_file_brings_another(qtbot: Any, styled: QApplication) -> None:
+    form = shown(qtbot, Experiment(FunctionProblem(functions.get("formula"))))
+    assert [row.field.path for row in form.rows.values() if row.field.label == "Start"] == ["problem.start"]
+    form = shown(qtbot, Experiment(FunctionProblem(functions.get("formula", begin=(1.0,)))))
+    assert form.row("problem.function.begin").isVisible()
+
+
 def test_the_form_of_an_experiment_has_the_sections_of_the_window(qtbot: Any, styled: QApplication) -> None:
     form = shown(qtbot, Experiment(NetworkProblem(Circle())))
     sections = sorted((s for s in form.sections.values() if s.isVisible()), key=lambda section: section.y())
@@ -479,9 +537,9 @@ def test_a_file_is_chosen_with_the_button(qtbot: Any, styled: QApplication, monk
 @pytest.mark.parametrize(
     ("schedule", "said"),
     [
-        ("constant", ["reaches any distance", "noise stays"]),
-        ("inverse_time", ["reaches any distance", "noise dies out"]),
-        ("exponential", ["stops short", "noise dies out"]),
+        ("constant", ["reaches any distance", "any noise stays"]),
+        ("inverse_time", ["reaches any distance", "any noise dies out"]),
+        ("exponential", ["stops short", "any noise dies out"]),
     ],
 )
 def test_a_verdict_says_what_it_means_where_its_reason_has_no_room(schedule, said):

@@ -13,9 +13,11 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QWidget
 from test_main_window import make_window, press, to
 from test_main_window import window as window  # the fixture
 
+from nnopt.objectives import functions
 from nnopt.objectives.datasets import Data
 from nnopt.optimizers.batches import Mini
 from nnopt.runs.changes import AddExample
+from nnopt.runs.experiment import FunctionProblem
 from nnopt_gui.panels.base import Intent
 from nnopt_gui.shell.examples import EXAMPLES
 from nnopt_gui.shell.session import FIRST_EXAMPLES, taken_over
@@ -348,6 +350,11 @@ def test_the_numbers_of_a_batch_are_called_so(qtbot, window):
 
 
 def test_a_function_offers_no_batches(qtbot, window):
+    # they stay in the experiment for the next network, and its numbers are not called a batch's
+    window.controller.editing.set("methods[0].batches", Mini(size=5))
+    qtbot.waitUntil(lambda: "batch loss" in window.timeline.status)
+    window.controller.editing.set("problem", FunctionProblem(functions.get("bowl")))
+    qtbot.waitUntil(lambda: "loss" in window.timeline.status)
     window.session.start_example(next(example for example in EXAMPLES if example.title == "Himmelblau"))
     form = window.settings_card.form
     qtbot.waitUntil(lambda: window.controller.model.experiment.problem == form.value.problem)

@@ -58,6 +58,22 @@ def test_a_diverged_networks_map_is_computed_though_its_losses_overflow_single_p
     assert np.isfinite(drawn.values).all()
 
 
+@pytest.mark.parametrize("spread", [1e-6, 1e-9, 1e-11])
+def test_a_map_near_a_minimum_shows_its_bowl_however_shallow(spread):
+    x = np.linspace(-1, 1, 97)
+    bowl = 0.107 * (1 + spread * (x[:, None] ** 2 + 0.1 * x**2))
+    scale = scale_of(bowl, bowl)
+    assert commonest(scale.position(bowl)) < 0.2
+    texts = numbers.log_tick_texts(scale.ticks(3))
+    assert len(set(texts)) == len(texts) >= 2
+
+
+def test_rounding_is_no_landscape():
+    values = 0.107 * (1 + 1e-15 * np.random.default_rng(0).standard_normal((49, 49)))
+    scale = scale_of(values, values)
+    assert np.ptp(scale.position(values)) < 0.01
+
+
 def test_a_position_and_its_loss_belong_together():
     values = np.concatenate([np.geomspace(1e-8, 1e9, 500), np.full(2000, 3.0) + np.arange(2000) * 1e-3])
     scale = scale_of(values, values)

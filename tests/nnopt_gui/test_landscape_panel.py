@@ -20,6 +20,7 @@ from nnopt_gui.panels.landscape_extent import fitted
 from nnopt_gui.panels.landscape_levels import model_lines, scale_of
 from nnopt_gui.panels.landscape_model import Ask, grid_sizes, landscapes
 from nnopt_gui.panels.landscape_plane import PLANES
+from nnopt_gui.panels.landscape_steps import steps_at
 from nnopt_gui.panels.landscape_trail import LAST, LiveTrail, sample_trail, trail_steps
 from nnopt_gui.panels.slice_model import Past
 from nnopt_gui.widgets.heatmap import Scale
@@ -542,3 +543,11 @@ def test_scales_of_odd_values_are_usable() -> None:
 def test_ranges_are_widened_to_the_shape_of_the_plot() -> None:
     assert fitted(((-1.0, 1.0), (-1.0, 1.0)), 2.0) == (-2.0, 2.0, -1.0, 1.0)
     assert fitted(((-1.0, 1.0), (-1.0, 1.0)), 0.5) == (-1.0, 1.0, -2.0, 2.0)
+
+
+def test_both_steps_are_drawn_though_the_method_does_not_suit_the_function():
+    view = view_of(function_run("himmelblau", (0.0, 0.0), optimizers.get("gauss_newton")()))
+    steps = steps_at(view)
+    # H = diag(-42, -26) and g = (-14, -22) at the origin, worked by hand
+    np.testing.assert_allclose(steps.newton, [-14 / 42, -22 / 26])
+    assert steps.newton_name == "Newton step"

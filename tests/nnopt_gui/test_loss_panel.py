@@ -286,6 +286,7 @@ def test_a_converged_run_says_so() -> None:
 def test_sentences_of_other_runs() -> None:
     running = Outcome("running", 9)
     assert "no plateau so far" in sentence((), 9, 0.25, running)
+    assert "after 1 step, " in sentence((), 1, 0.25, running)
     flat = Plateau(100, 900, 0.5, False)
     assert sentence((flat,), 900, 0.5, running).startswith("Flat from 100:")
     two = (Plateau(0, 50, 1.0, True), Plateau(80, 200, 0.6, True))
@@ -357,6 +358,9 @@ def test_one_spike_does_not_squash_the_rest_and_a_modest_one_stays_whole() -> No
     assert low == 0.1
     assert 2.0 < high < 5.0
     assert loss_range(huge, True) == (0.1, 500.0)
+    # gradient descent on Himmelblau's function at a rate of 0.1: what came before is still seen
+    exploded = np.array([170.0, 47.4, 759.9, 4.72e6, 1.93e18, 1.84e53])
+    assert 760 < loss_range(exploded, False, True)[1] < 1e5
     assert loss_range(np.full(10, 0.3), True)[0] < 0.3 < loss_range(np.full(10, 0.3), True)[1]
     assert loss_range(np.empty(0), False) == (0.0, 1.0)
     low, high = padded(*loss_range(np.full(10, -3.0), False), log=False)

@@ -170,7 +170,7 @@ def test_a_change_is_seen_in_the_digits() -> None:
     [
         ("converged at step 12345: the gradient's norm 8.1e-10 is below 1e-08 (a minimum)",
          "converged at step 12,345: the gradient's norm 8.1e−10 is below 1e−8 (a minimum)"),
-        ("the step is 2.3e+09 times longer", "the step is 2.3e9 times longer"),
+        ("the step exploded, its length is 2.3e+09", "the step exploded, its length is 2.3e9"),
         ("best 0.12345 at step 1000.", "best 0.12345 at step 1,000."),
         ("from -3 to 2, L-BFGS in run7-3, data2024.csv", "from −3 to 2, L-BFGS in run7-3, data2024.csv"),
     ],

@@ -382,6 +382,25 @@ def test_in_a_small_plot_the_legend_gives_way(plot: LabPlot) -> None:
     assert not plot.legend.isVisible()
 
 
+def test_a_legend_that_would_cover_too_much_everywhere_is_left_out(plot: LabPlot) -> None:
+    plot.set_legend([("loss", "training"), ("quadratic model", "model")])
+    curves = [plot.curve("training"), plot.curve("model")]
+    x = np.linspace(-2, 2, 400)
+
+    def shown(*heights: Any) -> bool:
+        for curve, height in zip(curves, heights, strict=True):
+            curve.set_data(x, height)
+        plot.place_legend()
+        return plot.legend.isVisible()
+
+    everywhere = np.sin(200 * x)
+    assert shown(everywhere, -everywhere)
+    plot.legend.most = 1.0
+    assert not shown(everywhere, -everywhere)
+    assert plot.label_layer.keep_free == []
+    assert shown(0 * x, 0 * x)
+
+
 def test_every_kind_of_sample_can_be_drawn(plot: LabPlot) -> None:
     roles = ("training", "validation", "plateau", "not_convex", "trail", "gradient", "newton", "class0", "class7")
     plot.set_legend([(role, role) for role in roles])

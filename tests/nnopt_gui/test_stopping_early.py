@@ -152,7 +152,7 @@ def test_the_readout_says_that_it_stopped_where_it_was_best_and_the_gap(
     gap = row["validation_loss"] - row["training_loss"]
     assert panel.readout.text == (
         f"Stopped early at step {stopped.state.step}, validation was best at step {best.step}, "
-        f"{numbers.number(best.validation_loss, 4)}. Gap now {numbers.number(gap, 3)}."
+        f"{numbers.number(best.validation_loss, 4)}. Gap at the end {numbers.number(gap, 3)}."
     )
     assert f'href="step:{best.step}"' in panel.readout.html
 
