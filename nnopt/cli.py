@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, TextIO
 
 from nnopt.cli_check import check
 from nnopt.cli_list import KINDS, catalogue, show
@@ -50,11 +50,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except BrokenPipeError:
         # the reader went away (`nnopt list | head`): nothing more is wanted, at exit neither
-        _mute()
+        _mute(sys.stdout)
         return 0
     except OSError as error:
         # files are read and written with errors of their own: what is left is printing, to a full disk, say
-        _mute()
+        _mute(sys.stdout)
         _say(f"nnopt: the output cannot be written: {error.strerror or error}")
         return 1
     except KeyboardInterrupt:
@@ -83,16 +83,18 @@ def _open_streams() -> None:
             stream.reconfigure(errors="replace")
 
 
-def _mute() -> None:
-    """Nothing more goes to standard output, what it still holds at exit neither."""
+def _mute(stream: TextIO) -> None:
+    """Nothing more goes to a stream, what it still holds at exit neither."""
     with suppress(OSError):
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _say(text: str) -> None:
     """A line on standard error, where one can be written."""
-    with suppress(OSError):
-        print(text, file=sys.stderr)
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        _mute(sys.stderr)
 
 
 def _load_plugins(files: Sequence[str]) -> None:

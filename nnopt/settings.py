@@ -22,13 +22,25 @@ TAG_FIELD = "name"
 TOO_LARGE = 2**63
 
 
-class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field=TAG_FIELD):
+class _Named(msgspec.StructMeta):
+    """Settings called with a name that they do not have say which ones there are."""
+
+    def __call__(cls, *values: Any, **named: Any) -> Any:
+        fields = cls.__struct_fields__
+        for name in named:
+            if name not in fields:
+                raise unknown_name(f"{cls.__name__} setting", name, fields)
+        return super().__call__(*values, **named)
+
+
+class Settings(msgspec.Struct, metaclass=_Named, frozen=True, forbid_unknown_fields=True, tag_field=TAG_FIELD):
     """Base of everything that can be set: `class Momentum(Settings, frozen=True, tag="momentum")`.
 
     Ranges are written with `above`, `at_least`, `between`; a value outside its range, a fraction where a whole number
     belongs, or a word that is not among a `Literal`'s is refused when the struct is made, from Python as from JSON.
 
-    Raises: SettingsError, naming the field, what was expected and what was given.
+    Raises: SettingsError, naming the field, what was expected and what was given; UnknownNameError for a field that
+    there is not.
 
     >>> class Momentum(Settings, frozen=True, tag="momentum"):
     ...     beta: Annotated[float, between(0, 1)] = 0.9

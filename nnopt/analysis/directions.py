@@ -29,7 +29,7 @@ KINDS = {
     "gradient": "downhill, against the gradient",
     "newton": "along the Newton step, damped if asked",
     "eigenvector": "along an eigenvector of the Hessian: eigenvector:0 of the largest curvature, :-1 of the smallest",
-    "random": "random, filter-normalized (Li et al. 2018): each unit as long as its own weights; random:7 by its seed",
+    "random": "random, filter-normalized (Li et al. 2018): each unit as long as its row in theta; random:7 by its seed",
     "pca1": "the principal component of a run that explains most of its path's variance",
     "pca2": "the second principal component of a run, at a right angle to the first",
     "towards": "straight to another point, another solution, say, which is at 1",
@@ -312,7 +312,7 @@ def valley_axes(flat: Plane, hessian: npt.ArrayLike) -> Plane:
 
 
 def random_direction(objective: Any, theta: npt.ArrayLike, seed: int) -> Array:
-    """A random direction (P,), filter-normalized: each unit as long as its own weights        (Li et al. 2018)
+    """A random direction (P,), filter-normalized: each unit as long as its row in theta        (Li et al. 2018)
 
     Each unit's row has the norm of that unit's row in theta (P,), and zero for its bias. For objectives without a
     network: of the norm of theta (1 for theta = 0).

@@ -20,6 +20,8 @@ from nnopt.runs.tasks import WorkersGone
 pty, termios, fcntl = (pytest.importorskip(name) for name in ("pty", "termios", "fcntl"))
 
 NNOPT = (sys.executable, "-m", "nnopt.cli")
+#: streams as they are for a user: buffered
+ENVIRONMENT = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
 FULL = Path("/dev/full")
 needs_full = pytest.mark.skipif(not FULL.exists(), reason="no device that is always full")
 
@@ -35,7 +37,7 @@ def circles(tmp_path):
 def test_a_full_disk_under_standard_output_is_said_in_one_line(arguments):
     with open(FULL, "w") as full:
         command = [*NNOPT, *arguments.split()]
-        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=60, env=ENVIRONMENT)
     assert ended.returncode == 1
     assert ended.stderr == "nnopt: the output cannot be written: No space left on device\n"
 
@@ -43,7 +45,7 @@ def test_a_full_disk_under_standard_output_is_said_in_one_line(arguments):
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&-"])
 def test_closed_streams_are_no_error(closed, tmp_path):
     command = f"exec {' '.join(NNOPT)} run --steps 2 --out {tmp_path}/run.csv {closed}"
-    ended = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60)
+    ended = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=60, env=ENVIRONMENT)
     assert (ended.returncode, ended.stderr) == (0, "")
     assert len((tmp_path / "run.csv").read_text().splitlines()) == 4
 
@@ -51,7 +53,8 @@ def test_closed_streams_are_no_error(closed, tmp_path):
 @needs_full
 def test_messages_that_cannot_be_written_do_not_change_the_exit_code():
     with open(FULL, "w") as full:
-        assert subprocess.run([*NNOPT, "run", "gone.json"], stderr=full, timeout=60).returncode == 1
+        ended = subprocess.run([*NNOPT, "run", "gone.json"], stderr=full, timeout=60, env=ENVIRONMENT)
+    assert ended.returncode == 1
 
 
 @pytest.mark.parametrize("columns", [20, 50, 0])

@@ -102,3 +102,10 @@ def test_whole_numbers_and_words_are_checked_from_python_too():
         Grey(layers=1.5)
     with pytest.raises(SettingsError, match=r"Brush\.tip: expected one of 'round', 'flat', got 'square'"):
         Brush(tip="square")
+
+
+def test_a_setting_that_there_is_not_is_named_with_those_that_there_are():
+    with pytest.raises(UnknownNameError, match=r"^unknown Grey setting 'dark' \(known: layers, light\)$"):
+        Grey(dark=0.5)
+    with pytest.raises(UnknownNameError, match="did you mean 'layers'"):
+        Grey(layer=3)

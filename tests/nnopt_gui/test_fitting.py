@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 from laboratory import network
 
+from nnopt import optimizers
 from nnopt.objectives import datasets, functions
 from nnopt.optimizers.stopping import EarlyStopping
 from nnopt.runs.experiment import FunctionProblem, set_path
 from nnopt.runs.problem import build
-from nnopt_gui.shell.fitting import NOT_HELD_OUT, OTHER_DATA, fitting
+from nnopt_gui.shell.fitting import NO_OUTPUTS, NOT_HELD_OUT, OTHER_DATA, fitting
 
 
 def stopping():
@@ -24,6 +25,15 @@ def test_early_stopping_goes_where_nothing_is_held_out(path, value):
     assert after.stop.early is None
     assert said == [NOT_HELD_OUT]
     build(after)
+
+
+def test_gauss_newton_stays_with_networks():
+    before = set_path(network(50), "methods[0].optimizer", optimizers.GaussNewton())
+    after, said = fitting(before, set_path(before, "problem", FunctionProblem(functions.get("himmelblau"))))
+    assert isinstance(after.methods[0].optimizer, optimizers.DampedNewton)
+    assert said == [NO_OUTPUTS]
+    changed = set_path(before, "problem.data.points", 70)
+    assert fitting(before, changed) == (changed, [])
 
 
 def test_a_loss_chosen_for_other_data_goes():
