@@ -33,6 +33,8 @@ FORMAT, SESSION = "nnopt-experiment", "nnopt-session"
 VERSION = 1
 MAX_SEED = 2**63 - 1
 AUTO = "auto"
+#: characters of a file, at most: a session of a hundred thousand changes has some ten million
+LONGEST = 100_000_000
 
 
 Activation: TypeAlias = Literal["tanh", "sigmoid", "relu", "leaky_relu", "softplus", "identity"]
@@ -331,11 +333,15 @@ def _decode(text: str, where: str) -> Experiment | Recording:
 
 def _read(path: str | os.PathLike[str]) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8-sig")
+        with open(path, encoding="utf-8-sig") as stream:
+            text = stream.read(LONGEST + 1)
     except UnicodeDecodeError as error:
         raise SpecError(f"{Path(path).name}: not UTF-8 text (byte {error.start})") from None
     except OSError as error:
         raise SpecError(f"{path}: cannot be read: {error.strerror or error}") from None
+    if len(text) > LONGEST:
+        raise SpecError(f"{Path(path).name}: expected an experiment, got more than {LONGEST:,} characters")
+    return text
 
 
 def _write(text: str, path: str | os.PathLike[str]) -> None:

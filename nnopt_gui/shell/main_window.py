@@ -23,7 +23,7 @@ from nnopt_gui.shell.shortcuts_sheet import ShortcutsSheet
 from nnopt_gui.shell.status import Status
 from nnopt_gui.shell.toolbar import Toolbar
 from nnopt_gui.state.settings import Preferences
-from nnopt_gui.widgets import theme
+from nnopt_gui.widgets import icons, theme
 from nnopt_gui.widgets.timeline import Timeline
 from nnopt_gui.widgets.words import unfit_losses, unfit_methods
 
@@ -149,6 +149,7 @@ class MainWindow(QMainWindow):
         action = self.actions_by_id["play"]
         spec = next(spec for spec in self.specs if spec.id == "play")
         action.setText("Pause" if playing else spec.title)
+        action.setIcon(icons.icon("pause" if playing else "play"))
         action.setToolTip(f"Pause ({table.key_words('Space')})" if playing else table.tool_tip(spec))
         self.toolbar.play.set_playing(playing)
         if playing:

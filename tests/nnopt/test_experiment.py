@@ -354,3 +354,9 @@ def test_structs_made_from_python_are_checked_like_those_from_json(make, words):
 def test_lists_and_arrays_are_taken_for_tuples():
     assert Architecture([3, 2]).hidden == Architecture(np.array([3, 2])).hidden == (3, 2)
     assert FunctionProblem(functions.get("rosenbrock"), start=np.array([1, 2])).start == (1.0, 2.0)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/zero"), reason="no device that never ends")
+def test_a_file_that_never_ends_is_refused():
+    with pytest.raises(SpecError, match=r"zero: expected an experiment, got more than 100,000,000 characters"):
+        load("/dev/zero")
