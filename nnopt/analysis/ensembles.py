@@ -6,6 +6,7 @@ method to K runs: elementwise rules to the whole (K, P) array, any other method 
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
@@ -106,7 +107,7 @@ class NetworkEvaluator:
         return space
 
 
-class Updater:
+class Updater(ABC):
     """A method applied to K runs: `begin` with thetas (K, P), then `update` at every step, `keep` some of the runs.
 
     >>> from nnopt.optimizers import get
@@ -121,21 +122,21 @@ class Updater:
         self.optimizer = optimizer
         self.objective = objective
 
+    @abstractmethod
     def begin(self, thetas: Array) -> None:
         """Slots at step 0."""
-        raise NotImplementedError
 
+    @abstractmethod
     def update(self, thetas: Array, values: Array, gradients: Array, rows: Rows | None, rate: float) -> Array:
         """The steps (K, P) that are to be added to thetas."""
-        raise NotImplementedError
 
+    @abstractmethod
     def keep(self, stay: Array) -> None:
         """Forget the runs for which stay (K,) is false."""
-        raise NotImplementedError
 
+    @abstractmethod
     def slots(self, place: int) -> Slots:
         """The method's memory of one run."""
-        raise NotImplementedError
 
 
 class _Elementwise(Updater):

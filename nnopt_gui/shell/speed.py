@@ -5,16 +5,14 @@ from __future__ import annotations
 import math
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QMouseEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QSlider, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
 
 from nnopt_gui.shell.transport import FASTEST, SLOWEST
 from nnopt_gui.widgets import theme
+from nnopt_gui.widgets.sliders import JumpSlider
 
 #: slider positions: 0 .. FLAT - 1 are speeds, FLAT is flat out
 FLAT = 60
-#: half the width of the handle, in pixels
-KNOB = 7
 
 
 def speed_at(position: int) -> float | None:
@@ -42,30 +40,6 @@ def in_words(speed: float | None) -> str:
     return f"{number} step{'' if speed == 1 else 's'}/s"
 
 
-class JumpSlider(QSlider):
-    """A slider whose handle jumps to the mouse and is dragged on from there; its last pixels are its end."""
-
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        """Take the handle, wherever it is."""
-        if event.button() == Qt.MouseButton.LeftButton:
-            self.setSliderDown(True)
-            self._follow(event.position().x())
-
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        """Drag it."""
-        if self.isSliderDown():
-            self._follow(event.position().x())
-
-    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        """Let it go."""
-        self.setSliderDown(False)
-
-    def _follow(self, x: float) -> None:
-        share = (x - KNOB) / max(self.width() - 2 * KNOB, 1)
-        share = 1.0 if x > self.width() - 2 * KNOB else min(max(share, 0.0), 1.0)
-        self.setValue(round(share * self.maximum()))
-
-
 class SpeedSlider(QWidget):
     """Slider and its value in words; emits `changed(speed)` when the user moves it."""
 
@@ -74,6 +48,7 @@ class SpeedSlider(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.slider = JumpSlider(Qt.Orientation.Horizontal, self)
+        self.slider.wide_end = True
         self.slider.setRange(0, FLAT)
         self.slider.setPageStep(10)
         self.slider.setMinimumWidth(80)

@@ -11,12 +11,11 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from PySide6.QtCore import QPointF, QRectF, QSignalBlocker, QSize, Qt, Signal
-from PySide6.QtGui import QFocusEvent, QFontMetricsF, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QPen, QWheelEvent
+from PySide6.QtGui import QFocusEvent, QFontMetricsF, QKeyEvent, QPainter, QPaintEvent, QPen, QWheelEvent
 from PySide6.QtWidgets import (
     QComboBox,
     QLineEdit,
     QSizePolicy,
-    QSlider,
     QStyle,
     QStyleOptionComboBox,
     QStylePainter,
@@ -24,6 +23,7 @@ from PySide6.QtWidgets import (
 )
 
 from nnopt_gui.widgets import icons, theme
+from nnopt_gui.widgets.sliders import JumpSlider
 from nnopt_gui.widgets.specs import Field
 from nnopt_gui.widgets.typed import is_too_large, nudged, parse_number, plain_number
 
@@ -204,11 +204,13 @@ class NumberField(TextField):
         self.nudge(move * 10 if far else move)
 
 
-class SlimSlider(QSlider):
+class SlimSlider(JumpSlider):
     """A slider below a field, linear or logarithmic; dragged(value) while it moves, settled(value) at the end.
 
     Values are rounded to what a person would type (2 or 3 digits).
     """
+
+    knob = _KNOB
 
     dragged = Signal(float)
     settled = Signal(float)
@@ -259,24 +261,6 @@ class SlimSlider(QSlider):
         with QSignalBlocker(self):
             self.setValue(round(min(max(position, 0.0), 1.0) * _SLIDER_STEPS))
         self.update()
-
-    def mousePressEvent(self, event: QMouseEvent) -> None:
-        # the handle jumps to the mouse and is dragged on from there
-        if event.button() == Qt.MouseButton.LeftButton:
-            self.setSliderDown(True)
-            self._follow(event.position().x())
-
-    def mouseMoveEvent(self, event: QMouseEvent) -> None:
-        if self.isSliderDown():
-            self._follow(event.position().x())
-
-    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        if self.isSliderDown():
-            self.setSliderDown(False)
-
-    def _follow(self, x: float) -> None:
-        share = (x - _KNOB) / max(self.width() - 2 * _KNOB, 1)
-        self.setValue(round(min(max(share, 0.0), 1.0) * _SLIDER_STEPS))
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)

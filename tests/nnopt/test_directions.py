@@ -9,22 +9,8 @@ from nnopt.analysis.landscape import grid, project_path
 from nnopt.analysis.planes import Plane, Slice, plane_through
 from nnopt.errors import SettingsError, ShapeError, UnsupportedError
 from nnopt.objectives import functions
-from nnopt.objectives.network import Network
-from nnopt.objectives.objective import NetworkObjective
 from nnopt.optimizers import get
 from nnopt.runs.minimize import minimize
-
-
-@pytest.fixture
-def objective():
-    random = np.random.default_rng(0)
-    X = random.standard_normal((40, 2))
-    return NetworkObjective(Network((2, 6, 1)), X, (X[:, 0] * X[:, 1] > 0).astype(float), l2=1e-3)
-
-
-@pytest.fixture
-def theta(objective):
-    return objective.network.initial(1)
 
 
 def test_the_plane_of_the_steepest_and_the_flattest_eigenvector_has_these_curvatures(objective, theta):

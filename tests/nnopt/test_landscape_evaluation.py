@@ -24,17 +24,8 @@ from nnopt.analysis.landscape import (
 from nnopt.analysis.parallel import in_parts
 from nnopt.errors import SettingsError, ShapeError
 from nnopt.objectives import functions
-from nnopt.objectives.network import Network
-from nnopt.objectives.objective import NetworkObjective
 
 AXES = Plane(np.zeros(2), np.array([1.0, 0.0]), np.array([0.0, 1.0]))
-
-
-@pytest.fixture
-def objective():
-    random = np.random.default_rng(0)
-    X = random.standard_normal((40, 2))
-    return NetworkObjective(Network((2, 6, 1)), X, (X[:, 0] * X[:, 1] > 0).astype(float), l2=1e-3)
 
 
 @pytest.fixture

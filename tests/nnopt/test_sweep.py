@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
-import csv
 import doctest
 import os
-import signal
 import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from multiprocessing import get_context
-from pathlib import Path
 
 import numpy as np
 import pytest
+from sweep_runs import (
+    TROUBLE,
+    quick,
+    rows_of,
+    trouble_fixture,  # noqa: F401 (a fixture)
+)
 
 import nnopt
-from nnopt import cli, plugins
+from nnopt import plugins
 from nnopt.errors import SettingsError, SpecError, UnsupportedError
 from nnopt.objectives import functions
 from nnopt.optimizers import Optimizer
@@ -29,8 +30,6 @@ from nnopt.runs import sweep as sweep_module
 from nnopt.runs.experiment import (
     Experiment,
     FunctionProblem,
-    default_experiment,
-    save,
     set_path,
 )
 from nnopt.runs.processes import Processes, WorkerDied
@@ -41,13 +40,6 @@ from nnopt.runs.sweep_task import Result
 AXES = {"lr": [0.1, 0.5, 2.0], "seed": "0..3", "steps": 40}
 #: what may differ between two makings of the same run
 TIMES = {"seconds"}
-
-
-def quick(**changes: object) -> Experiment:
-    experiment = set_path(default_experiment(), "steps", 40)
-    for path, value in changes.items():
-        experiment = set_path(experiment, path, value)
-    return experiment
 
 
 def same(first: SweepResult, second: SweepResult) -> bool:
@@ -61,13 +53,6 @@ def same(first: SweepResult, second: SweepResult) -> bool:
 @pytest.fixture(scope="module")
 def expected() -> SweepResult:
     return sweep(quick(), AXES, workers=1)
-
-
-@pytest.fixture
-def experiment_file(tmp_path):
-    path = tmp_path / "experiment.json"
-    save(quick(), path)
-    return path
 
 
 # ---- results
@@ -168,37 +153,6 @@ def test_classes_of_a_script_are_refused_where_other_processes_cannot_find_them(
 
 # ---- errors in runs and workers
 
-TROUBLE = '''
-import os
-import numpy as np
-from nnopt.optimizers.base import Optimizer, Settings, Slots, Update, register
-
-@register
-class Trouble(Settings, Optimizer, frozen=True, tag="trouble"):
-    """A step of nothing, or trouble."""
-    kind: str = "none"
-
-    def init(self, theta):
-        return Slots()
-
-    def update(self, local, slots, lr):
-        print("working")
-        if self.kind == "error":
-            raise RuntimeError("two\\nlines")
-        if self.kind == "exit":
-            os._exit(7)
-        return Update(np.zeros_like(local.theta), slots)
-'''
-
-
-@pytest.fixture
-def trouble(tmp_path):
-    file = tmp_path / "trouble.py"
-    file.write_text(TROUBLE)
-    plugins.load_file(file)
-    yield file
-    plugins.unload(file)
-
 
 def test_workers_know_the_plug_in_files_that_are_loaded(trouble):
     experiment = set_path(quick(steps=3), "methods[0].optimizer", "trouble")
@@ -259,10 +213,6 @@ def test_what_a_worker_cannot_send_back_is_an_error_of_that_task():
 
 
 # ---- the record
-
-
-def rows_of(path) -> list[dict[str, str]]:
-    return list(csv.DictReader(path.read_text().splitlines()))
 
 
 def test_the_record_has_one_row_per_run_in_order_with_its_settings(tmp_path, expected):
@@ -440,104 +390,7 @@ def test_a_setting_named_like_a_result_is_headed_by_its_path(tmp_path):
     assert result["stop.gradient_norm"].tolist() == [0.0, 0.001]
 
 
-# ---- interrupts and the command line
-
-
-@pytest.fixture
-def start() -> Iterator[Callable[..., subprocess.Popen[str]]]:
-    """Begins `nnopt sweep` with some arguments; whatever a test does not wait for is ended after it."""
-    begun: list[subprocess.Popen[str]] = []
-
-    def begin(*arguments: object) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "nnopt.cli", "sweep", *map(str, arguments)]
-        begun.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True))
-        return begun[-1]
-
-    yield begin
-    for process in begun:
-        process.kill()
-        process.communicate()
-
-
-def wait_for_rows(path, rows: int, process: subprocess.Popen[str]) -> None:
-    until = time.monotonic() + 60
-    while not (path.exists() and path.read_bytes().count(b"\n") > rows):
-        assert process.poll() is None, process.communicate()
-        assert time.monotonic() < until
-        time.sleep(0.01)
-
-
-LONG = ("lr=0.1..1:5", "seed=0..7", "steps=1000")
-
-
-@pytest.fixture(scope="module")
-def uninterrupted() -> SweepResult:
-    return sweep(quick(), LONG, workers=1)
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT for one process on Windows")
-@pytest.mark.parametrize("blow", ["SIGINT", "SIGTERM", "SIGKILL"])
-def test_an_interrupted_sweep_finishes_the_remaining_runs_only(tmp_path, experiment_file, start, uninterrupted, blow):
-    out = tmp_path / "sweep.csv"
-    arguments = (experiment_file, *LONG, "--out", out, "--workers", 2)
-    process = start(*arguments)
-    wait_for_rows(out, 6, process)
-    process.send_signal(getattr(signal, blow))
-    printed, errors = process.communicate(timeout=30)
-    made = out.read_text().splitlines()
-    indices = [int(row.split(",")[1]) for row in made[1:]]
-    assert 6 <= len(indices) < 40
-    assert len(set(indices)) == len(indices)
-    if blow == "SIGINT":
-        assert (process.returncode, errors) == (cli.INTERRUPTED, "")
-        assert f"{40 - len(indices)} runs are missing; the same command does them" in printed
-    else:
-        assert process.returncode == -getattr(signal, blow)
-    process = start(*arguments)
-    printed, errors = process.communicate(timeout=60)
-    assert (process.returncode, errors) == (0, "")
-    assert f"known before:    {len(indices)} runs" in printed
-    rows = out.read_text().splitlines()
-    assert [int(row.split(",")[1]) for row in rows[1:]] == list(range(40))
-    # rows made before stand there with the seconds they took: nothing was made again
-    assert set(made) <= set(rows)
-    assert [float(row["training_loss"]) for row in rows_of(out)] == uninterrupted["training_loss"].tolist()
-
-
-def children_of(parent: int) -> list[int]:
-    found = []
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):  # it has ended in the meantime
-            if int(stat.read_text().rpartition(")")[2].split()[1]) == parent:
-                found.append(int(stat.parent.name))
-    return found
-
-
-@pytest.mark.skipif(not os.path.exists("/proc/self/stat"), reason="processes are found in /proc")
-def test_a_killed_sweep_leaves_no_worker_and_a_record_to_go_on_with(tmp_path, experiment_file, start):
-    out = tmp_path / "sweep.csv"
-    process = start(experiment_file, "steps=1,1000000", "seed=0..9", "--out", out, "--workers", 2)
-    wait_for_rows(out, 1, process)
-    workers = children_of(process.pid)
-    process.kill()
-    process.communicate()
-    assert len(workers) == 2
-    until = time.monotonic() + 10
-    while any(os.path.exists(f"/proc/{pid}") for pid in workers):
-        assert time.monotonic() < until
-        time.sleep(0.05)
-    made = len(rows_of(out))
-    with Sweep(quick(), ["steps=1,1000000", "seed=0..9"], out) as again:
-        assert len(again.record.remaining) == 20 - made
-
-
-def test_failed_runs_are_counted_shown_and_make_the_exit_code(capsys, trouble, experiment_file):
-    save(set_path(quick(steps=3), "methods[0].optimizer", "trouble"), experiment_file)
-    arguments = ["sweep", experiment_file, "kind=error,none", "--plugin", trouble, "--workers", 1]
-    assert cli.main([str(argument) for argument in arguments]) == 1
-    errors = capsys.readouterr().err
-    assert "failed 1, stopped 1" in errors
-    assert "failed:          kind=error: RuntimeError: two lines" in errors
+# ---- where it runs, names and docstrings
 
 
 def test_a_missing_dask_is_said_with_its_remedy(monkeypatch):

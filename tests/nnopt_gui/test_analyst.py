@@ -75,8 +75,10 @@ def test_after_forgetting_it_is_computed_again(analyst):
     analyst.request("map", work)
     wait_until(lambda: len(count) == 1)
     analyst.forget("map")
-    analyst.request("map", work)
+    assert analyst.request("map", work)
     wait_until(lambda: len(count) == 2)
+    assert not analyst.request("map", work)
+    assert count == [1, 1]
 
 
 def test_a_newer_request_ends_the_older_one_after_its_first_result(analyst):
