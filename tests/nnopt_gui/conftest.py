@@ -1,10 +1,12 @@
 """Every test of the window begins with fresh settings and must leave nothing behind: no window, thread or timer."""
 
+from __future__ import annotations
+
 import gc
 import os
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
@@ -14,6 +16,13 @@ from PySide6.QtCore import QCoreApplication, QEvent, QSettings, QStandardPaths, 
 from PySide6.QtWidgets import QApplication, QWidget
 
 from nnopt_gui.widgets import theme
+
+if TYPE_CHECKING:
+    from controller_laboratory import Laboratory
+
+    from nnopt.runs.run import Run
+    from nnopt_gui.shell.main_window import MainWindow
+    from nnopt_gui.widgets.plot import LabPlot
 
 _FAILED = pytest.StashKey[bool]()
 # Qt's own helpers, which it keeps for the whole process
@@ -104,6 +113,67 @@ def styled(qapp: QApplication) -> QApplication:
     if not qapp.styleSheet() or theme.mode() != "light":
         theme.apply(qapp, "light")
     return qapp
+
+
+@pytest.fixture
+def window(qtbot, qapp, tmp_path) -> Iterator[MainWindow]:
+    """The whole window, with a small network at step 0."""
+    from laboratory import network
+    from window_views import make_window
+
+    theme.apply(qapp, "light")
+    result = make_window(tmp_path)
+    result.resize(1280, 720)
+    result.show()
+    result.activateWindow()
+    result.controller.start()
+    result.session.title = "test"
+    result.controller.editing.start(network(), "first", play=False)
+    qtbot.waitUntil(lambda: result.controller.model.run is not None and result.controller.idle)
+    yield result
+    result.close()
+    result.deleteLater()
+
+
+@pytest.fixture
+def plot(qtbot: Any, styled: QApplication) -> LabPlot:
+    """A plot of 500 by 300 pixels from −2 to 2 and −1 to 1."""
+    from plot_views import made
+
+    return made(qtbot)
+
+
+@pytest.fixture
+def lab(qapp) -> Iterator[Laboratory]:
+    """A controller with one panel and a small network at step 0."""
+    from controller_laboratory import FakePanel, Laboratory
+    from laboratory import network
+
+    from nnopt_gui.shell.controller import Controller
+
+    controller = Controller()
+    panel = FakePanel()
+    controller.stage.add(panel)
+    notices: list[tuple[str, str, str]] = []
+    controller.model.notice.connect(lambda *what: notices.append(what))
+    controller.trainer.start()
+    controller.analyst.start()
+    result = Laboratory(controller, panel, notices)
+    controller.editing.start(network(), "first")
+    result.frames(lambda: controller.model.run is not None)
+    yield result
+    assert controller.close()
+
+
+@pytest.fixture(scope="module")
+def runs() -> dict[str, Run]:
+    """A short run of every method."""
+    from panel_views import network_run
+    from step_views import METHODS
+
+    from nnopt import optimizers
+
+    return {name: network_run("moons", (3,), 20, optimizers.get(name)(), points=40) for name in METHODS}
 
 
 def _delete_what_is_due() -> None:

@@ -10,8 +10,7 @@ from laboratory import network
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QFileDialog, QWidget
-from test_main_window import make_window, press, to
-from test_main_window import window as window  # the fixture
+from window_views import make_window, press, to
 
 from nnopt.objectives import functions
 from nnopt.objectives.datasets import Data

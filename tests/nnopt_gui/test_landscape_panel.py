@@ -1,4 +1,4 @@
-"""The landscape panel: map, model and steps are computed independently here, and clicked and dragged with a mouse."""
+"""The landscape panel: map, model and steps are computed independently here."""
 
 from __future__ import annotations
 
@@ -7,22 +7,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from landscape_views import click, drag, function_run, mouse, network_run, of_kind, opened, pixel, place, show, view_of
-from PySide6.QtCore import QPointF
+from landscape_views import function_run, network_run, of_kind, opened, show, view_of
 from PySide6.QtWidgets import QInputDialog
 
 from nnopt import optimizers
 from nnopt.analysis.taylor import QuadraticModel
 from nnopt.objectives import functions
-from nnopt.runs.changes import Intervention, MoveTo
 from nnopt_gui.panels.landscape import LandscapePanel
 from nnopt_gui.panels.landscape_extent import fitted
 from nnopt_gui.panels.landscape_levels import model_lines, scale_of
 from nnopt_gui.panels.landscape_model import Ask, grid_sizes, landscapes
 from nnopt_gui.panels.landscape_plane import PLANES
 from nnopt_gui.panels.landscape_steps import steps_at
-from nnopt_gui.panels.landscape_trail import LAST, LiveTrail, sample_trail, trail_steps
-from nnopt_gui.panels.slice_model import Past
 from nnopt_gui.widgets.heatmap import Scale
 
 KINDS = [kind for kind, _ in PLANES]
@@ -149,75 +145,6 @@ def test_lines_of_the_model_lie_at_equal_height() -> None:
             assert min(abs(float(line[np.isfinite(line)][0]) - 2.0) for line in lines if np.isfinite(line).any()) < 1e-9
 
 
-def test_a_click_starts_the_run_at_that_place_of_the_function(qtbot: Any) -> None:
-    run = function_run("himmelblau")
-    panel = LandscapePanel()
-    intents = opened(qtbot, panel, view_of(run))
-    at = pixel(panel.plot, -2.0, 3.5)
-    click(panel.plot, at)
-    moves = of_kind(intents, "move_to")
-    assert len(moves) == 1
-    np.testing.assert_allclose(moves[0].values["theta"], place(panel.plot, at), atol=1e-9)
-    np.testing.assert_allclose(moves[0].values["theta"], (-2.0, 3.5), atol=0.05)
-
-
-def test_a_click_starts_the_run_at_that_place_of_the_plane_for_networks_too(qtbot: Any) -> None:
-    run = network_run(steps=40)
-    panel = LandscapePanel()
-    intents = opened(qtbot, panel, view_of(run))
-    a0, a1, b0, b1 = panel.scene.visible()
-    at = pixel(panel.plot, a0 + 0.8 * (a1 - a0), b0 + 0.3 * (b1 - b0))
-    click(panel.plot, at)
-    frame = panel.scene.frame
-    assert frame is not None
-    a, b = place(panel.plot, at)
-    np.testing.assert_allclose(
-        of_kind(intents, "move_to")[0].values["theta"], frame.origin + a * frame.d1 + b * frame.d2
-    )
-
-
-@pytest.mark.parametrize("network", [False, True])
-def test_dragging_the_point_probes_and_moves_there(qtbot: Any, network: bool) -> None:
-    run = network_run(steps=40) if network else function_run("himmelblau", (1.0, 1.0))
-    panel = LandscapePanel()
-    intents = opened(qtbot, panel, view_of(run))
-    scene = panel.scene
-    before = None if scene.values is None else scene.values.copy()
-    assert scene.point.position is not None
-    start = pixel(panel.plot, *scene.point.position)
-    stops = [start + QPointF(15, 3), start + QPointF(50, -20)]
-    drag(panel.plot, start, *stops, release=False)
-    theta = of_kind(intents, "probe")[-1].values["theta"]
-    frame, local = scene.frame, scene.local
-    assert frame is not None
-    assert local is not None
-    np.testing.assert_allclose(frame.place(theta), place(panel.plot, stops[-1]), atol=1e-9)
-    # model and steps follow the mouse; the map stays
-    np.testing.assert_allclose(local.theta, theta)
-    np.testing.assert_allclose(
-        local.model.gradient, frame.directions @ run.history.objective.gradient(theta), rtol=1e-9
-    )
-    show(panel, view_of(run, probe=theta))
-    np.testing.assert_array_equal(scene.values, before)
-    mouse(panel.plot, "release", stops[-1])
-    np.testing.assert_allclose(of_kind(intents, "move_to")[-1].values["theta"], theta)
-
-
-def test_a_point_dragged_in_another_panel_moves_over_the_same_map(qtbot: Any) -> None:
-    run = network_run(steps=40)
-    panel = LandscapePanel()
-    opened(qtbot, panel, view_of(run))
-    frame, values = panel.scene.frame, panel.scene.values
-    assert frame is not None
-    away = frame.point(0.3, 0.1) + 0.2 * np.eye(run.state.theta.size)[0]
-    show(panel, view_of(run, probe=away))
-    assert panel.scene.frame is frame
-    assert panel.scene.values is values
-    assert panel.scene.local is not None
-    np.testing.assert_allclose(panel.scene.local.place, frame.place(away))
-    assert panel.scene.local.value == pytest.approx(run.history.objective.value(away))
-
-
 def test_while_a_run_plays_the_plane_stays_and_the_point_moves_and_on_pause_it_is_cut_anew(qtbot: Any) -> None:
     run = network_run(steps=60)
     panel = LandscapePanel()
@@ -253,23 +180,6 @@ def test_a_map_that_is_kept_while_playing_runs_through_the_point_again_at_the_sa
     home = second.home
     assert abs(a - (home[0] + home[1]) / 2) <= 0.3 * (home[1] - home[0]) + 1e-12
     assert abs(b - (home[2] + home[3]) / 2) <= 0.3 * (home[3] - home[2]) + 1e-12
-
-
-def test_a_probe_that_leaves_the_map_gets_a_map_around_it_and_one_inside_does_not(qtbot: Any) -> None:
-    run = network_run(steps=40)
-    panel = LandscapePanel()
-    opened(qtbot, panel, view_of(run))
-    frame, home = panel.scene.frame, panel.scene.home
-    assert frame is not None
-    assert home is not None
-    wide = home[1] - home[0]
-    show(panel, view_of(run, probe=frame.point(0.1 * wide, 0.0)))
-    assert panel.scene.home == home
-    far = frame.point(3 * wide, 0.0)
-    show(panel, view_of(run, probe=far))
-    assert panel.scene.home is not None
-    assert panel.scene.home[0] < 3 * wide < panel.scene.home[1]
-    assert panel.scene.point.position == pytest.approx(frame.place(far))
 
 
 def test_newton_on_himmelblau_is_said_to_go_uphill_to_a_maximum(qtbot: Any) -> None:
@@ -316,41 +226,6 @@ def test_the_damping_chosen_for_this_step_is_that_of_the_arrow(qtbot: Any) -> No
     assert local.newton is not None
     np.testing.assert_allclose(local.newton, -np.linalg.solve(lifted, objective.gradient(theta)), rtol=1e-8)
     assert panel.scene.newton.label == "Newton step, damped"
-
-
-def test_the_path_plane_says_how_much_of_the_path_it_holds(qtbot: Any) -> None:
-    run = network_run(steps=60)
-    panel = LandscapePanel()
-    opened(qtbot, panel, view_of(run, choices={"landscape.plane": "pca"}))
-    past = sample_trail(run.history, run.history.objective, 60, whole=True)
-    away = past.thetas - past.thetas.mean(axis=0)
-    frame = panel.scene.frame
-    assert frame is not None
-    held = np.sum((away @ frame.directions.T) ** 2) / np.sum(away**2)
-    assert frame.explained == pytest.approx(held, rel=1e-9)
-    assert "of the path" in panel.readout.text
-
-
-@pytest.mark.parametrize("network", [False, True])
-def test_the_trail_is_projected_and_says_true_loss_and_distance(qtbot: Any, network: bool) -> None:
-    run = network_run(steps=30) if network else function_run("rosenbrock", None, optimizers.get("sgd")(lr=1e-3))
-    if not network:
-        run.advance(30)
-    panel = LandscapePanel()
-    opened(qtbot, panel, view_of(run))
-    scene, frame = panel.scene, panel.scene.frame
-    assert frame is not None
-    i = len(scene.hover.places) - 8
-    step = int(scene.hover.past.steps[i])
-    theta = run.history.seek(step).theta
-    np.testing.assert_allclose(scene.hover.places[i], frame.place(theta), atol=1e-12)
-    off = np.linalg.norm(theta - frame.point(*frame.place(theta)))
-    assert scene.hover.away[i] == pytest.approx(off, abs=1e-12)
-    assert scene.hover.hover(*scene.hover.places[i]) is not None
-    scene.hover.hovered = i
-    words = scene.hover.labels()[0].text
-    assert words.startswith(f"step {step}: loss {run.history.objective.value(theta):.4g}"[:14])
-    assert ("off this plane" in words) == network
 
 
 def test_known_minima_are_marked(qtbot: Any) -> None:
@@ -484,42 +359,6 @@ def test_two_parameters_are_chosen_by_name(qtbot: Any, monkeypatch: Any) -> None
     frame = panel.scene.frame
     assert frame is not None
     assert {int(np.argmax(frame.d1)), int(np.argmax(frame.d2))} == {0, 2}
-
-
-def test_a_moved_point_begins_a_new_trail() -> None:
-    run = network_run(steps=20)
-    run.intervene(MoveTo(tuple(run.state.theta + 0.5)))
-    run.advance(5)
-    assert isinstance(run.history.interventions[0], Intervention)
-    past = sample_trail(run.history, run.history.objective, 25, whole=False)
-    assert past.steps.tolist() == [20, 21, 22, 23, 24, 25]
-
-
-def test_a_trail_has_the_last_steps_and_fewer_of_the_earlier_ones() -> None:
-    assert trail_steps(5, whole=False) == [0, 1, 2, 3, 4, 5]
-    for whole in (False, True):
-        steps = trail_steps(1_000_000, whole)
-        assert steps[-LAST - 1 :] == list(range(1_000_000 - LAST, 1_000_001))
-        assert len(steps) < 130
-        assert steps[0] == 0 or not whole
-    run = network_run(steps=3000)
-    past = sample_trail(run.history, run.history.objective, 3000, whole=True)
-    for i in (0, len(past.steps) // 2, -1):
-        np.testing.assert_array_equal(past.thetas[i], run.history.seek(int(past.steps[i])).theta)
-
-
-def test_the_live_trail_is_bounded_and_knows_only_what_lies_before_the_cursor() -> None:
-    trail = LiveTrail(room=50)
-    trail.take(Past(np.arange(10), np.zeros((10, 2)), np.zeros(10)))
-    for step in range(5, 400):
-        trail.see(step, np.full(2, float(step)))
-    known = trail.until(400)
-    assert known.steps[-1] == 399
-    assert len(known.steps) <= 60
-    assert (np.diff(known.steps) > 0).all()
-    assert trail.until(7).steps.tolist() == list(range(8))
-    trail.see(380, np.zeros(2))
-    assert trail.until(1000).steps[-1] == 380
 
 
 def test_colours_stand_still_while_the_losses_change_little() -> None:

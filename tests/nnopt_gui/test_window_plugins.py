@@ -11,7 +11,7 @@ from laboratory import network
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication, QFileDialog, QMessageBox
 from test_app import command
-from test_main_window import to, window  # noqa: F401 (a fixture)
+from window_views import to
 
 from nnopt import plugins
 from nnopt.errors import SpecError
@@ -73,7 +73,7 @@ def answer(words: str) -> Callable[[], None]:
     return lambda: asked[0]
 
 
-def offered(window) -> dict[str, str]:  # noqa: F811
+def offered(window) -> dict[str, str]:
     combo = window.settings_card.form.row("methods[0].optimizer").editor
     assert isinstance(combo, ChoiceField)
     return {combo.itemData(i): combo.itemText(i) for i in range(combo.count())}
@@ -136,7 +136,7 @@ def test_the_plug_ins_of_installed_packages_are_in_the_forms_too(tmp_path):
 # ------------------------------------------------------------------------------------------------------ from the menu
 
 
-def test_a_plug_in_loaded_from_the_menu_can_be_chosen_and_runs(qtbot, window, sign, monkeypatch):  # noqa: F811
+def test_a_plug_in_loaded_from_the_menu_can_be_chosen_and_runs(qtbot, window, sign, monkeypatch):
     assert "sign_sgd" not in offered(window)
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(sign), ""))
     asked = answer("Run and load")
@@ -153,7 +153,7 @@ def test_a_plug_in_loaded_from_the_menu_can_be_chosen_and_runs(qtbot, window, si
     assert window.controller.model.run.outcome.kind == "running"
 
 
-def test_a_plug_in_is_not_run_when_the_user_does_not_want_it(window, sign, monkeypatch):  # noqa: F811
+def test_a_plug_in_is_not_run_when_the_user_does_not_want_it(window, sign, monkeypatch):
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (str(sign), ""))
     answer("Cancel")
     window.actions_by_id["plugin"].trigger()
@@ -161,14 +161,14 @@ def test_a_plug_in_is_not_run_when_the_user_does_not_want_it(window, sign, monke
     assert "sign_sgd" not in offered(window)
 
 
-def test_a_python_file_that_is_opened_is_asked_about_like_any_plug_in(window, sign):  # noqa: F811
+def test_a_python_file_that_is_opened_is_asked_about_like_any_plug_in(window, sign):
     asked = answer("Cancel")
     assert window.session.open(sign) is False
     assert "Run the code in sign.py?" in asked()
     assert not plugins.loaded()
 
 
-def test_a_plug_in_that_fails_is_a_notice_and_the_window_goes_on(qtbot, window, tmp_path):  # noqa: F811
+def test_a_plug_in_that_fails_is_a_notice_and_the_window_goes_on(qtbot, window, tmp_path):
     bad = tmp_path / "bad.py"
     bad.write_text("import nowhere_to_be_found\n")
     assert window.plugins.load(bad) is False
@@ -177,7 +177,7 @@ def test_a_plug_in_that_fails_is_a_notice_and_the_window_goes_on(qtbot, window, 
     to(qtbot, window, 3)
 
 
-def test_an_opened_experiment_that_needs_a_plug_in_names_the_remedy(qtbot, window, sign, tmp_path):  # noqa: F811
+def test_an_opened_experiment_that_needs_a_plug_in_names_the_remedy(qtbot, window, sign, tmp_path):
     plugins.load_file(sign)
     experiment = set_path(network(), "methods[0].optimizer", Optimizer.registry.get("sign_sgd")())
     save(experiment, tmp_path / "e.json")
@@ -192,7 +192,7 @@ def test_an_opened_experiment_that_needs_a_plug_in_names_the_remedy(qtbot, windo
     qtbot.waitUntil(lambda: window.controller.idle and window.controller.model.number != number)
 
 
-def test_an_installed_plug_in_that_failed_is_said_once(window, monkeypatch):  # noqa: F811
+def test_an_installed_plug_in_that_failed_is_said_once(window, monkeypatch):
     monkeypatch.setattr(plugins, "warnings", lambda: ("plug-in 'extra' of extra 1.0 was not loaded: ImportError: no",))
     window.plugins.report()
     assert "extra 1.0 was not loaded" in window.notices.text
