@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pyqtgraph as pg
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QBrush, QColor, QFontMetricsF, QMouseEvent, QPainter, QPainterPath, QPaintEvent, QPen
 from PySide6.QtWidgets import QAbstractButton, QButtonGroup, QHBoxLayout, QLabel, QWidget
 
 from nnopt_gui.widgets import symbols, theme
 from nnopt_gui.widgets.overlay import Overlay
+from nnopt_gui.widgets.points import KeptScatter
 
 Array = npt.NDArray[np.float64]
 
@@ -197,9 +197,9 @@ class TargetPoints:
     for validation; over one input all of one colour."""
 
     def __init__(self, plot: Any) -> None:
-        self._training = pg.ScatterPlotItem(pxMode=True, antialias=True, useCache=True, size=7.5)
-        self._validation = pg.ScatterPlotItem(pxMode=True, antialias=True, useCache=True, size=7.5)
-        self._chosen = pg.ScatterPlotItem(pxMode=True, antialias=True, size=17, symbol="o", brush=None)
+        self._training = KeptScatter(size=7.5)
+        self._validation = KeptScatter(size=7.5)
+        self._chosen = KeptScatter(size=17, symbol="o", brush=None)
         for item, z in ((self._validation, 50), (self._training, 51), (self._chosen, 52)):
             item.setZValue(z)
             plot.add(item)

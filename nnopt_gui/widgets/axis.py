@@ -12,12 +12,17 @@ from PySide6.QtGui import QPainter
 from PySide6.QtWidgets import QWidget
 
 from nnopt_gui.widgets import numbers, theme
+from nnopt_gui.widgets.kept import KeptPicture
 from nnopt_gui.widgets.overlay import Overlay
 
 #: pixels that one tick of an axis should have for itself
 _ROOM = {"left": 27, "right": 27, "bottom": 62, "top": 62}
 #: numbers that an axis has at least, where they fit, and pixels between two of them then
 _FEWEST, _APART = 3, 10
+#: margin of the words in a text item, px
+_MARGIN = 4.0
+_RIGHT = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter | Qt.TextFlag.TextDontClip
+_BELOW = Qt.AlignmentFlag.AlignHCenter | Qt.AlignmentFlag.AlignTop | Qt.TextFlag.TextDontClip
 #: pixels that the number at an end of the bottom axis may stand out at the left and at the right
 _OUT = (24.0, 4.0)
 
@@ -30,6 +35,7 @@ class Axis(pg.AxisItem):
 
     def __init__(self, orientation: str) -> None:
         self.words = ""
+        self._kept = KeptPicture()
         self.compact = False
         self._fitted: tuple[str, str] = ("", "")
         self._asked: tuple[Any, ...] = ()
@@ -38,6 +44,7 @@ class Axis(pg.AxisItem):
         if orientation == "bottom":
             self.setStyle(hideOverlappingLabels=60)
         self.enableAutoSIPrefix(False)
+        self.label.setOpacity(0.0)  # `paint` writes the name
         self.setStyle(maxTickLevel=0, maxTextLevel=0, tickTextOffset=4, autoReduceTextSpace=False, tickTextWidth=26)
         self.restyle()
 
@@ -84,19 +91,73 @@ class Axis(pg.AxisItem):
             self._fit_words()
         super().resizeEvent(ev)
 
-    def generateDrawSpecs(self, p: QPainter) -> Any:
-        specs = super().generateDrawSpecs(p)
+    def paint(self, p: QPainter, opt: Any, widget: QWidget | None = None) -> None:
+        if self.picture is None:  # that is how an axis hears that it has changed
+            self._kept.forget()
+        self._kept.paint(p, self.boundingRect(), self._draw)
+        self.picture = self._kept
+
+    def _draw(self, painter: QPainter) -> None:
+        specs = self.generateDrawSpecs(painter)
         if specs is None:
-            return specs
-        line, ticks, texts = specs
+            return
+        painter.save()
+        self.drawPicture(painter, *specs)
+        painter.restore()
+        if self.label.isVisible():
+            # a text item of Qt's own lays its words out anew at each painting
+            painter.save()
+            painter.setFont(theme.font(12, theme.MEDIUM))
+            painter.setPen(theme.color("text2"))
+            painter.translate(self.label.pos())
+            painter.rotate(self.label.rotation())
+            painter.drawText(QPointF(_MARGIN, _MARGIN + theme.metrics(12, theme.MEDIUM).ascent()), self.labelText)
+            painter.restore()
+
+    def generateDrawSpecs(self, p: QPainter) -> Any:
+        """The axis' line, its ticks and its texts, as `drawPicture` takes them; pyqtgraph's own, which serves any kind
+        of axis, takes ten times as long."""
         bounds = self.mapRectFromParent(self.geometry())
-        if self.orientation == "bottom":
-            texts = _moved_in(texts, bounds.left() - _OUT[0], bounds.right() + _OUT[1])
+        upright = self.orientation == "left"
+        length = bounds.height() if upright else bounds.width()
+        low, high = self.range
+        if length <= 0 or not high > low:
+            return None
+        step, values = self.tick_positions(low, high, length)
+        shown = [value for value in values if low <= value <= high]
+        pen, texts, ticks = self.tickPen(), [], []
+        metrics, tick, gap = (
+            theme.metrics(12),
+            self.style["tickLength"],
+            self.style["tickTextOffset"][0 if upright else 1],
+        )
+        tall, widest = 0.8 * metrics.height(), 0.0
+        for value, text in zip(shown, self.tickStrings(shown, 1.0, step), strict=True):
+            wide = metrics.horizontalAdvance(text)
+            widest = max(widest, wide)
+            share = (value - low) / (high - low)
+            if upright:
+                y = bounds.bottom() - share * length
+                ticks.append((pen, QPointF(bounds.right(), y), QPointF(bounds.right() - tick, y)))
+                place = QRectF(bounds.right() - tick - gap - wide, y - tall / 2, wide, tall)
+                texts.append((place, _RIGHT, text))
+            else:
+                x = bounds.left() + share * length
+                ticks.append((pen, QPointF(x, bounds.top()), QPointF(x, bounds.top() + tick)))
+                texts.append((QRectF(x - wide / 2, bounds.top() + tick + gap, wide, tall), _BELOW, text))
+        around = self.boundingRect()
+        texts = [spec for spec in texts if around.contains(spec[0].adjusted(0.01, 0.01, -0.01, -0.01))]
+        self._updateMaxTextSize(widest if upright else tall)
+        if upright:
+            line = (self.pen(), bounds.topRight() + QPointF(-1, -1), bounds.bottomRight() + QPointF(-1, 1))
+            return line, ticks, texts
+        line = (self.pen(), bounds.topLeft() + QPointF(-1, 1), bounds.topRight() + QPointF(1, 1))
+        texts = _moved_in(texts, bounds.left() - _OUT[0], bounds.right() + _OUT[1])
         if not self.compact or not self.words:
             return line, ticks, texts
-        wide = min(theme.metrics(12).horizontalAdvance(self.words) + 2, 0.6 * bounds.width())
+        wide = min(metrics.horizontalAdvance(self.words) + 2, 0.6 * bounds.width())
         place = QRectF(bounds.right() - wide, bounds.bottom() - 17, wide, 16)
-        words = theme.metrics(12).elidedText(self.words, Qt.TextElideMode.ElideRight, wide)
+        words = metrics.elidedText(self.words, Qt.TextElideMode.ElideRight, wide)
         kept = [spec for spec in texts if spec[0].right() < place.left() - 6]
         return line, ticks, [*kept, (place, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter, words)]
 
@@ -176,10 +237,24 @@ class Grid(Overlay):
         self.which = which
         self._left = left
         self._bottom = bottom
+        self._kept = KeptPicture()
+        self._drawn: list[QLineF] = []
+
+    def restyle(self) -> None:
+        self._kept.forget()
+        super().restyle()
 
     def paint(self, painter: QPainter, option: Any, widget: QWidget | None = None) -> None:
         if not self.which or self._box is None:
             return
+        lines = self._lines()
+        if lines != self._drawn:
+            self._drawn = lines
+            self._kept.forget()
+        self._kept.paint(painter, self.area, self._draw)
+
+    def _lines(self) -> list[QLineF]:
+        assert self._box is not None
         area = self.area
         (x0, x1), (y0, y1) = self._box.viewRange()
         lines = []
@@ -187,12 +262,15 @@ class Grid(Overlay):
             _, values = self._left.tick_positions(y0, y1, area.height())
             for value in values:
                 y = round(self.pixel(x0, value).y()) + 0.5
-                lines.append(QLineF(QPointF(area.left(), y), QPointF(area.right(), y)))
+                lines.append(QLineF(area.left(), y, area.right(), y))
         if "x" in self.which:
             _, values = self._bottom.tick_positions(x0, x1, area.width())
             for value in values:
                 x = round(self.pixel(value, y0).x()) + 0.5
-                lines.append(QLineF(QPointF(x, area.top()), QPointF(x, area.bottom())))
+                lines.append(QLineF(x, area.top(), x, area.bottom()))
+        return lines
+
+    def _draw(self, painter: QPainter) -> None:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
         painter.setPen(theme.pen("grid"))
-        painter.drawLines(lines)
+        painter.drawLines(self._drawn)

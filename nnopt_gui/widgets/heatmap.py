@@ -187,6 +187,7 @@ class ColourBar(QGraphicsWidget):
         super().__init__()
         self.title = title
         self.colours = table("viridis")
+        self._kept = KeptPicture()
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Expanding)
         self._fit()
         theme.changed.connect(self.restyle)
@@ -199,9 +200,11 @@ class ColourBar(QGraphicsWidget):
         if scale != self.scale or colours is not self.colours:
             self.scale, self.colours = scale, colours
             self._fit()
+            self._kept.forget()
             self.update()
 
     def restyle(self) -> None:
+        self._kept.forget()
         self.update()
 
     def show_bar(self, shown: bool) -> None:
@@ -239,8 +242,11 @@ class ColourBar(QGraphicsWidget):
             self.updateGeometry()
 
     def paint(self, painter: QPainter, option: Any, widget: QWidget | None = None) -> None:
-        if self.scale is None:
-            return
+        if self.scale is not None:
+            self._kept.paint(painter, self.boundingRect(), self._draw)
+
+    def _draw(self, painter: QPainter) -> None:
+        assert self.scale is not None
         rect = self.rect().adjusted(10, 0, 0, 0)
         painter.setFont(theme.font(12, theme.MEDIUM))
         painter.setPen(theme.color("text2"))

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pyqtgraph as pg
-from PySide6.QtCore import QRect, QRectF, Qt
+from PySide6.QtCore import QPointF, QRect, QRectF, Qt
 from PySide6.QtGui import QPaintEngine, QPainter, QPixmap, QTransform
 from PySide6.QtWidgets import QWidget
 
@@ -43,11 +43,17 @@ class KeptPicture:
             self.painted += 1
             draw(painter)
             return
+        ratio = painter.device().devicePixelRatioF()
         if self._pixmap is None:
             self._pixmap = QPixmap(device.size())
+            self._pixmap.setDevicePixelRatio(ratio)  # pens and symbols as thick as painted directly
             self._pixmap.fill(Qt.GlobalColor.transparent)
             inner = QPainter(self._pixmap)
-            inner.setTransform(transform * QTransform.fromTranslate(-device.x(), -device.y()))
+            inner.setTransform(
+                transform
+                * QTransform.fromTranslate(-device.x(), -device.y())
+                * QTransform.fromScale(1 / ratio, 1 / ratio)
+            )
             draw(inner)
             inner.end()
             self.painted += 1
@@ -56,8 +62,8 @@ class KeptPicture:
         painter.setWorldMatrixEnabled(False)
         back, _ = painter.deviceTransform().inverted()
         painter.setWorldMatrixEnabled(True)
-        painter.setTransform(back)
-        painter.drawPixmap(device.topLeft(), self._pixmap)
+        painter.setTransform(QTransform.fromScale(ratio, ratio) * back)
+        painter.drawPixmap(QPointF(device.x() / ratio, device.y() / ratio), self._pixmap)
         painter.restore()
 
 

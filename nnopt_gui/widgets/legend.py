@@ -13,6 +13,7 @@ from PySide6.QtGui import QPainter
 from PySide6.QtWidgets import QWidget
 
 from nnopt_gui.widgets import symbols, theme
+from nnopt_gui.widgets.kept import KeptPicture
 from nnopt_gui.widgets.overlay import Overlay, edges
 
 _ROW = 18.0
@@ -65,6 +66,7 @@ class Legend(Overlay):
         self.most = math.inf
         self._left_out = False
         self._size = (0.0, 0.0)
+        self._kept = KeptPicture()
 
     def set_entries(self, entries: Iterable[Entry]) -> bool:
         """Replace all rows; whether they are other ones."""
@@ -73,6 +75,7 @@ class Legend(Overlay):
             return False
         self.entries = entries
         self._measure()
+        self._kept.forget()
         self.update()
         return True
 
@@ -141,11 +144,14 @@ class Legend(Overlay):
 
     def restyle(self) -> None:
         self._measure()
+        self._kept.forget()
         self.update()
 
     def paint(self, painter: QPainter, option: Any, widget: QWidget | None = None) -> None:
-        if not self.entries:
-            return
+        if self.entries:
+            self._kept.paint(painter, self.frame, self._draw)
+
+    def _draw(self, painter: QPainter) -> None:
         frame = self.frame
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         if self.on_map:

@@ -6,6 +6,8 @@ a child of the plot's view box, whose own coordinates are pixels, and maps its p
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -22,6 +24,8 @@ from nnopt_gui.widgets import theme
 
 #: what lies further away than this many views is drawn in
 FAR = 50.0
+#: seconds that labels keep their place while a run plays
+LABEL_PACE = 0.3
 #: rectangles as rows of left, top, right, bottom
 Edges = npt.NDArray[np.float64]
 
@@ -250,35 +254,45 @@ class LabelLayer(Overlay):
         self.keep_free: list[QRectF] = []
         #: whether little of the plot moves: then only the places that it leaves and reaches are painted again
         self.still = False
-        self._last: dict[str, QPointF] = {}
+        #: how far from its own place each label stood last, by the overlay and the number of its label
+        self._last: dict[tuple[Overlay, int], QPointF] = {}
+        self._placed = -math.inf
         #: what was painted last: words and places
         self._painted: list[tuple[Any, ...]] = []
         self._gives_way = False
 
     def placed(self) -> list[Label]:
-        """All labels with `placed` filled in."""
-        labels: list[Label] = []
-        obstacles = list(self.keep_free)
+        """All labels with `placed` filled in. While a run plays they keep their distance to what they name, and look
+        for a free place only now and then: words that hop about with each frame cannot be read."""
+        named: list[tuple[tuple[Overlay, int], Label]] = []
         for source in self.sources:
             if source.isVisible():
-                labels += source.labels()
-                obstacles += source.obstacles()
-        labels.sort(key=lambda label: (not label.fixed, -label.priority))
-        fixed = [label for label in labels if label.fixed]
-        free = [label for label in labels if not label.fixed]
+                named += [((source, number), label) for number, label in enumerate(source.labels())]
+        named.sort(key=lambda pair: (not pair[1].fixed, -pair[1].priority))
         bounds = self.area.adjusted(3, 3, -3, -3)
+        free = [(key, label) for key, label in named if not label.fixed]
         self._gives_way = bool(free)
-        for label in fixed:
-            label.placed = _inside(label.rect, bounds)
-        if free:
-            obstacles += [label.placed for label in fixed]
+        for _, label in named:
+            if label.fixed:
+                label.placed = _inside(label.rect, bounds)
+        now = time.perf_counter()
+        if self.running and now - self._placed < LABEL_PACE and all(key in self._last for key, _ in free):
+            for key, label in free:
+                label.placed = _inside(label.rect.translated(self._last[key]), bounds)
+        elif free:
+            self._placed = now
+            obstacles = list(self.keep_free)
+            for source in self.sources:
+                if source.isVisible():
+                    obstacles += source.obstacles()
+            obstacles += [label.placed for _, label in named if label.fixed]
             taken = np.concatenate([edges(obstacles), *self._along_curves()])
-            hints = [self._last.get(label.text) for label in free]
-            places = _place([label.rect for label in free], taken, bounds, hints)
-            for label, rect in zip(free, places, strict=True):
+            places = _place([label.rect for _, label in free], taken, bounds, [self._last.get(key) for key, _ in free])
+            self._last = {}
+            for (key, label), rect in zip(free, places, strict=True):
                 label.placed = rect
-                self._last[label.text] = rect.topLeft() - label.rect.topLeft()
-        return labels
+                self._last[key] = rect.topLeft() - label.rect.topLeft()
+        return [label for _, label in named]
 
     def moved(self) -> bool:
         """Whether a label gives way to what has changed since they were painted."""

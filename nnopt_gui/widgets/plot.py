@@ -235,7 +235,7 @@ class LabPlot(pg.PlotWidget):
         """Thin, fast lines while a run plays; full widths when it pauses."""
         if running != self.running:
             self.running = running
-            for item in (*self._lines, *self.overlays):
+            for item in (*self._lines, *self.overlays, self.label_layer):
                 item.set_running(running)
 
     # range

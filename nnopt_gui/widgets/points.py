@@ -7,13 +7,37 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QObject, QPointF, Qt
-from PySide6.QtGui import QPainter, QPen, QPolygonF
+from PySide6.QtGui import QPainter, QPen
 from PySide6.QtWidgets import QWidget
 
 from nnopt_gui.widgets import symbols, theme
+from nnopt_gui.widgets.kept import KeptPicture
 from nnopt_gui.widgets.overlay import Overlay
 
 _SIZES = {"o": 8.0, "t1": 10.0, "s": 8.0, "d": 10.0, "t": 10.0, "p": 9.0, "h": 9.0, "star": 11.0}
+
+
+class KeptScatter(pg.ScatterPlotItem):
+    """Symbols of pyqtgraph that keep their picture: examples stand still while everything around them moves."""
+
+    def __init__(self, **settings: Any) -> None:
+        self.kept = KeptPicture()
+        super().__init__(pxMode=True, antialias=True, useCache=True, **settings)
+
+    def update(self, *part: Any) -> None:
+        """Paint again: places or look have changed."""
+        self.kept.forget()
+        super().update(*part)
+
+    def paint(self, painter: QPainter, option: Any, widget: QWidget | None = None) -> None:
+        box = self.getViewBox()
+        if box is None or len(self.data) == 0:
+            return
+        if self._exportOpts is not False:
+            super().paint(painter, option, widget)
+            return
+        seen = self.mapRectFromItem(box, box.boundingRect()) & self.boundingRect()
+        self.kept.paint(painter, seen, lambda on: super(KeptScatter, self).paint(on, option, widget))
 
 
 class ClassPoints(QObject):
@@ -30,13 +54,13 @@ class ClassPoints(QObject):
         self.most = most
         self.drawn = 0
         self._x = np.empty((0, 2))
-        self._items: dict[tuple[int, bool], pg.ScatterPlotItem] = {}
+        self._items: dict[tuple[int, bool], KeptScatter] = {}
         self._rings = self._scatter(60)
         self._chosen = self._scatter(61)
         theme.changed.connect(self._restyle)
 
-    def _scatter(self, z: float) -> pg.ScatterPlotItem:
-        item = pg.ScatterPlotItem(pxMode=True, antialias=True, useCache=True)
+    def _scatter(self, z: float) -> KeptScatter:
+        item = KeptScatter()
         item.setZValue(z)
         self.plot.add(item)
         return item
@@ -158,8 +182,7 @@ class CurveMarks(Overlay):
         return [QPointF(x, y) for x, y in zip(*self.pixels(self._x[shown], self._y[shown]), strict=True)]
 
     def paint(self, painter: QPainter, option: Any, widget: QWidget | None = None) -> None:
-        for spot in self.spots():
-            symbols.draw(painter, self.symbol, spot, 7, self.role, hollow=True, width=1.3)
+        symbols.draw_all(painter, self.symbol, self.spots(), 7, self.role, width=1.3)
 
 
 class Trail(Overlay):
@@ -192,7 +215,8 @@ class Trail(Overlay):
         # of steps within half a pixel of each other one is seen; a slow run has hundreds of them
         moved = (np.diff(np.round(2 * px)) != 0) | (np.diff(np.round(2 * py)) != 0)
         keep = np.concatenate([[True], moved]) if len(px) else finite[:0]
-        line = QPolygonF([QPointF(x, y) for x, y in zip(px[keep], py[keep], strict=True)])
+        line = pg.functions.create_qpolygonf(int(keep.sum()))
+        pg.functions.ndarray_from_qpolygonf(line)[:] = np.column_stack([px[keep], py[keep]])
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, not self.running or line.size() < 500)
         role = "map_trail" if self.on_map else "trail"
         if self.on_map and not self.running:

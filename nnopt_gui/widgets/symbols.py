@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from functools import cache
 
 from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
@@ -86,6 +87,24 @@ def draw(
         painter.setBrush(theme.brush(role))
     painter.drawPath(scaled)
     painter.restore()
+
+
+def draw_all(
+    painter: QPainter, name: str, places: Sequence[QPointF], size: float, role: str, *, width: float = 1.8
+) -> None:
+    """Paint a hollow symbol at many places, as one path."""
+    if not places:
+        return
+    scaled = QTransform.fromScale(size, size).map(path(name))
+    whole = QPainterPath()
+    for place in places:
+        whole.addPath(scaled.translated(place))
+    pen = QPen(theme.color(role), width)
+    pen.setJoinStyle(Qt.PenJoinStyle.MiterJoin)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(pen)
+    painter.setBrush(theme.brush("card"))
+    painter.drawPath(whole)
 
 
 def draw_hatch(painter: QPainter, rect: QRectF, role: str = "not_convex", line_alpha: float = 0.35) -> None:

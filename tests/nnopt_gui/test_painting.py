@@ -15,6 +15,7 @@ from PySide6.QtWidgets import QApplication, QWidget
 from nnopt_gui.panels.loss_curves import LossPanel
 from nnopt_gui.shell.controller import FRAME_MS, Controller
 from nnopt_gui.widgets import theme
+from nnopt_gui.widgets.bands import Hatch
 from nnopt_gui.widgets.contours import Polyline
 from nnopt_gui.widgets.heatmap import HeatMap
 from nnopt_gui.widgets.marks import Arrow, ClassPoints, DraggablePoint, Mark, StepLine, Trail
@@ -23,6 +24,8 @@ from nnopt_gui.widgets.rest import Rest
 
 #: a transparent layer is put on what lies below it with a rounding of its own
 ROUNDING = 3
+#: the edges of letters are smoothed a little differently on a layer than on the screen
+LETTERS = 32
 
 
 @pytest.fixture
@@ -59,6 +62,12 @@ def pixels(widget: QWidget, scale: float = 1.0) -> Any:
     QWidget.render(widget, image, QPoint())  # as the screen, not what a graphics view has instead
     raw = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), image.bytesPerLine() // 4, 4)
     return raw[:, : image.width(), :3].astype(int)
+
+
+def inside(plot: LabPlot, picture: Any, scale: float) -> Any:
+    """The part of a picture of the plot that lies between its axes."""
+    left, top, right, bottom = (round(scale * x) for x in plot.view.sceneBoundingRect().getCoords())
+    return picture[top + 2 : bottom - 2, left + 2 : right - 2]
 
 
 def repaint(plot: LabPlot, times: int = 1) -> None:
@@ -104,8 +113,9 @@ def test_a_kept_line_looks_as_one_that_is_painted_each_time(plot: LabPlot, role:
     before = curve.curve.kept.painted, line.kept.painted
     kept = pixels(plot, scale)
     assert (curve.curve.kept.painted, line.kept.painted) == before
-    assert (painted != 255).any()
-    assert np.abs(kept - painted).max() <= ROUNDING
+    assert (inside(plot, painted, scale) != 255).any()
+    assert np.abs(inside(plot, kept - painted, scale)).max() <= ROUNDING
+    assert np.abs(kept - painted).max() <= LETTERS
 
 
 @pytest.mark.parametrize("scale", [1.0, 1.5])
@@ -115,7 +125,9 @@ def test_a_kept_map_looks_as_one_that_is_painted_each_time(plot: LabPlot, scale:
     painted = pixels(plot, scale)
     pixels(plot, scale)
     before = heat.image.kept.painted
-    np.testing.assert_array_equal(pixels(plot, scale), painted)
+    kept = pixels(plot, scale)
+    np.testing.assert_array_equal(inside(plot, kept, scale), inside(plot, painted, scale))
+    assert np.abs(kept - painted).max() <= LETTERS
     assert heat.image.kept.painted == before
 
 
@@ -164,6 +176,53 @@ def test_the_lines_of_a_running_plot_are_not_kept(plot: LabPlot) -> None:
     plot.set_running(False)
     repaint(plot, 3)
     assert (curve.curve.kept.painted, line.kept.painted) == (before[0] + 2, before[1] + 2)
+
+
+def test_axis_grid_legend_hatch_and_examples_are_not_painted_again_while_other_things_move(plot: LabPlot) -> None:
+    plot.set_legend([("loss", "training")])
+    hatch = plot.add(Hatch())
+    hatch.set([(-1.0, 0.5, "")])
+    points = ClassPoints(plot)
+    points.set(np.random.default_rng(0).uniform(-1, 1, (40, 2)), np.arange(40) % 2)
+    mark = plot.add(Mark("diamond", "newton"))
+    mark.set(-1.5, 0.0)
+    kept = [plot.left_axis._kept, plot.bottom_axis._kept, plot.grid._kept, plot.legend._kept, hatch._kept]
+    kept += [item.kept for item in points._items.values() if item.isVisible()]
+    plot.place_legend()
+    repaint(plot, 4)
+    before = [one.painted for one in kept]
+    assert min(before) > 0
+    for x in (-1.0, 0.0, 1.0):
+        mark.set(x, 0.0)
+        plot.viewport().repaint()
+    assert [one.painted for one in kept] == before
+    hatch.set([(-1.0, 0.7, "")])
+    points.set(np.zeros((40, 2)), np.arange(40) % 2)
+    plot.set_home(-3, 3, -1, 2)
+    plot.set_legend([("loss", "training"), ("model", "model")])
+    repaint(plot, 2)
+    assert all(now > then for now, then in zip([one.painted for one in kept], before, strict=True))
+
+
+def test_words_keep_their_distance_to_what_they_name_while_a_run_plays(plot: LabPlot) -> None:
+    wall, arrow = plot.add(Mark("diamond", "newton", size=60)), plot.add(Arrow("gradient", "gradient step"))
+    wall.set(0.5, 0.0)
+    arrow.set(-0.5, 0.0, 0.2, 0.0)
+    plot.set_running(True)
+
+    def distance() -> Any:
+        (label,) = plot.label_layer.placed()
+        return label.placed.topLeft() - label.rect.topLeft()
+
+    first = distance()
+    assert first.manhattanLength() > 1  # it gives way to the mark
+    arrow.set(-1.5, 0.0, -1.0, 0.0)
+    assert distance() == first
+    plot.label_layer._placed = -np.inf  # a while later
+    assert distance().manhattanLength() < 1
+    plot.set_running(False)
+    arrow.set(-0.5, 0.0, 0.2, 0.0)
+    assert distance().manhattanLength() > 1
 
 
 def test_a_map_beside_the_view_is_not_painted(plot: LabPlot) -> None:
