@@ -46,10 +46,14 @@ ENDED = ("converged", "diverged", "stopped_early")
 
 
 class Trainer(QThread):
-    """Trains the current run as told by commands. Start it with `start()`, end it with `close()`."""
+    """Trains the current run as told by commands. Start it with `start()`, end it with `close()`. news: called on the
+    worker's thread when something that is not one more update has happened."""
 
-    def __init__(self, gate: Gate | None = None, parent: QObject | None = None) -> None:
+    def __init__(
+        self, gate: Gate | None = None, parent: QObject | None = None, news: Callable[[], None] = lambda: None
+    ) -> None:
         super().__init__(parent)
+        self._news = news
         self.setObjectName("trainer")
         self.gate = gate or Gate()
         self.snapshot = Snapshot()
@@ -98,6 +102,7 @@ class Trainer(QThread):
                 self._serial += 1
                 self._busy = ""
                 self._publish()
+                self._news()
             if self._current is None or not (self._playing or self._goal is not None):
                 self._wake.wait()
             elif self.gate.closed:
@@ -105,6 +110,7 @@ class Trainer(QThread):
             elif not self._guarded(self._work, self._current):
                 self._playing, self._goal = False, None
                 self._publish()
+                self._news()
 
     def _guarded(self, act: Callable[[Any], None], what: Any) -> bool:
         """Do it, or say why not. An objective may be anybody's code and raise anything: it becomes a notice."""
@@ -163,6 +169,7 @@ class Trainer(QThread):
             self._playing = False
             step = self._current.run.state.step
             self.events.append(Stopped(self._current.number, reason, step))
+            self._news()
 
     def _publish(self) -> None:
         working = self._playing or self._goal is not None

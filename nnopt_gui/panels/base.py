@@ -10,21 +10,31 @@ from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from PySide6.QtCore import Signal
-from PySide6.QtGui import QImage
+from PySide6.QtCore import QTimer, Signal
+from PySide6.QtGui import QImage, QResizeEvent, QShowEvent
 
 from nnopt.runs.experiment import Experiment
 from nnopt_gui.state.view import View
 from nnopt_gui.widgets.card import Card
+from nnopt_gui.widgets.plot import LabPlot
+
+#: milliseconds that a sentence stands while a run plays
+READING_MS = 120
 
 
 @dataclass(frozen=True)
 class Picture:
     """Work for the analyst. key: equal keys are the same picture (it is not computed twice). compute: yields results,
-    coarse to fine; runs on the analyst's thread and must not touch Qt."""
+    coarse to fine, and None where others may go first; runs on the analyst's thread and must not touch Qt.
+
+    instant: its first result takes a few milliseconds only; while a run plays that one is computed with the frame and
+    is all that is wanted. heavy: it computes for long between two results.
+    """
 
     key: Hashable
     compute: Callable[[], Iterator[Any]]
+    instant: bool = False
+    heavy: bool = False
 
 
 @dataclass(frozen=True)
@@ -61,7 +71,7 @@ class Intent:
 
 class Panel(Card):
     """Base of all panels. A subclass sets the class attributes, fills `self.body` in `__init__` and implements
-    `show_view`."""
+    `show_view`. revealed: it came into sight or has another size."""
 
     id: ClassVar[str]
     title: ClassVar[str]
@@ -70,12 +80,21 @@ class Panel(Card):
     choices: ClassVar[tuple[Choice, ...]] = ()
     options: ClassVar[tuple[Option, ...]] = ()
 
+    #: the plot whose running lines tell that a run plays; None for a panel without one
+    plot: LabPlot | None = None
+
     intent = Signal(object)
+    revealed = Signal()
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__(self.title, parent=parent)
         for choice in self.choices:
             self.add_choice(choice.name, choice.label, choice.options)
+        self._words: str | Callable[[], str] | None = None
+        self._read_later = QTimer(self)
+        self._read_later.setSingleShot(True)
+        self._read_later.setInterval(READING_MS)
+        self._read_later.timeout.connect(self._show_next)
         self.chosen.connect(lambda name, value: self.emit_intent("choose", name=f"{self.id}.{name}", value=value))
 
     @classmethod
@@ -86,6 +105,34 @@ class Panel(Card):
     def is_shown(self) -> bool:
         """Whether the user can see it: not closed, not behind another one. Only then it draws and asks for pictures."""
         return self.isVisible() and not self.visibleRegion().isEmpty()
+
+    def set_readout(self, html: str | Callable[[], str]) -> None:
+        """The sentence, or what makes it, asked when it is shown: while a run plays a sentence stands for a moment, so
+        that it can be read, and the newest one follows."""
+        self._words = html
+        if self.plot is None or not self.plot.running or not self._read_later.isActive():
+            self._show_words()
+            if self.plot is not None and self.plot.running:
+                self._read_later.start()
+
+    def _show_next(self) -> None:
+        if self._words is not None:
+            self.set_readout(self._words)
+
+    def _show_words(self) -> None:
+        words, self._words = self._words, None
+        if words is not None:
+            super().set_readout(words if isinstance(words, str) else words())
+            if self.plot is not None:
+                self.plot.setAccessibleDescription(self.accessibleDescription())
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self.revealed.emit()
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.revealed.emit()
 
     def show_view(self, view: View) -> None:
         """Draw what is cheap. Called at most once per frame, only while the panel is visible."""

@@ -34,6 +34,10 @@ ROOM_FOR_UNITS = 430
 LEGEND = 225
 #: milliseconds that the view must rest before the map is computed for it
 REST = 60
+#: places times parameters up to which the coarse map takes a few milliseconds: it is then computed with the frame
+INSTANT = 1_000_000
+#: seconds between two pictures of the units while a run plays
+UNITS_PACE = 0.1
 #: seconds between two moves that are told while an example is dragged
 MOVES = 0.04
 _SHOW = (("probability", "probability"), ("decision", "decision"))
@@ -88,6 +92,7 @@ class BoundaryPanel(Panel):
         self._shown: tuple[View, BoundaryPicture] | None = None
         self._computed: tuple[float, ...] | None = None
         self._told = 0.0
+        self._tiled = 0.0
         #: the example that was added or dragged last, and the problem before that
         self._touched: tuple[int, Any] | None = None
 
@@ -208,7 +213,7 @@ class BoundaryPanel(Panel):
         )  # fmt: skip
         # what was computed for other choices is not drawn, so they belong to the key
         key = (view.place, view.playing, self._computed, axes.x, axes.y, units, repr(view.choices))
-        return Picture(key, request.compute)
+        return Picture(key, request.compute, instant=request.units_of_work < INSTANT)
 
     def draw(self, view: View, result: BoundaryPicture) -> None:
         """Map, lines, rings, tiles and the sentence."""
@@ -229,8 +234,10 @@ class BoundaryPanel(Panel):
     def _draw_units(self, view: View, result: BoundaryPicture) -> None:
         network = view.objective.network
         self.units.setVisible(len(result.units) > 0 and self.body.width() >= ROOM_FOR_UNITS)
-        if self.units.isHidden():
+        now = perf_counter()
+        if self.units.isHidden() or (view.playing and now - self._tiled < UNITS_PACE):
             return
+        self._tiled = now
         several = network.outputs > 1
         row = min(self.picker.current, network.outputs - 1) if several else 0
         towards = named(self._dataset.classes[row]) if several else ""
@@ -239,7 +246,8 @@ class BoundaryPanel(Panel):
     def _say(self, view: View, result: BoundaryPicture) -> None:
         if self._problem is not None and self._axes is not None:
             selection = self._view.selection if self._view is not None else view.selection
-            self.set_readout(readout(self._problem, self._axes, result.score, selection, self.width() >= 460))
+            problem, axes, wide = self._problem, self._axes, self.width() >= 460
+            self.set_readout(lambda: readout(problem, axes, result.score, selection, wide))
 
     def _ask_for_range(self) -> None:
         """The view has come to rest on another part of the plane: it gets its own map."""

@@ -121,6 +121,12 @@ class Request:
     playing: bool
 
     @property
+    def units_of_work(self) -> int:
+        """What the coarse map costs: places at which the network is evaluated, times its parameters."""
+        checked = min(CHECKED_AT_ONCE, len(self.training) + len(self.validation))
+        return int(self.theta.size) * (round(0.62 * PLAYING**2) + checked + TILE**2 * (self.units > 0))
+
+    @property
     def targets(self) -> Array:
         """The targets of a regression in the units of the source, (N,)."""
         return np.asarray(self.y * self.axes.target[1] + self.axes.target[0], dtype=float)
@@ -147,7 +153,7 @@ class Request:
         values = predictions(self, self.axes.inputs(flat_x, flat_y)).reshape(len(ys), len(xs), -1)
         if self.classes == 0:
             kind, values = "values", values[:, :, 0] * self.axes.target[1] + self.axes.target[0]
-            solid, dashed = _NOTHING, polylines(xs, ys, values, even_levels(self.targets))
+            solid, (dashed,) = _NOTHING, polylines(xs, ys, values, even_levels(self.targets))
         else:
             kind = "classes"
             solid, dashed = boundaries(xs, ys, values)
@@ -213,19 +219,22 @@ def unit_maps(request: Request) -> tuple[Array, Array]:
     return np.broadcast_to(maps, (len(maps), TILE, TILE)), np.array(weights)
 
 
-def polylines(xs: Array, ys: Array, values: Array, levels: Any) -> tuple[Array, Array]:
-    """The contour lines of values (ny, nx) at all levels as one polyline with NaN between its pieces."""
+def polylines(xs: Array, ys: Array, values: Array, *groups: Any) -> list[tuple[Array, Array]]:
+    """For each group of levels the contour lines of values (ny, nx) as one polyline with NaN between its pieces."""
     from contourpy import LineType, contour_generator
 
     if not np.isfinite(values).all():
-        return _NOTHING
+        return [_NOTHING for _ in groups]
     generator = contour_generator(xs, ys, values, line_type=LineType.ChunkCombinedNan)
-    pieces = [points[0] for level in levels for points in [generator.lines(float(level))[0]] if points[0] is not None]
-    if not pieces:
-        return _NOTHING
-    gap = np.full((1, 2), np.nan)
-    joined = np.concatenate([part for piece in pieces for part in (piece, gap)])
-    return joined[:, 0], joined[:, 1]
+    found = []
+    for levels in groups:
+        pieces = [
+            points[0] for level in levels for points in [generator.lines(float(level))[0]] if points[0] is not None
+        ]
+        gap = np.full((1, 2), np.nan)
+        joined = np.concatenate([part for piece in pieces for part in (piece, gap)]) if pieces else np.empty((0, 2))
+        found.append((joined[:, 0], joined[:, 1]))
+    return found
 
 
 def boundaries(xs: Array, ys: Array, probabilities: Array) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
@@ -234,11 +243,12 @@ def boundaries(xs: Array, ys: Array, probabilities: Array) -> tuple[tuple[Array,
     count = probabilities.shape[2]
     if count == 2:
         one = probabilities[:, :, 1]
-        return polylines(xs, ys, one, (0.5,)), polylines(xs, ys, one, (0.1, 0.9))
+        solid, dashed = polylines(xs, ys, one, (0.5,), (0.1, 0.9))
+        return solid, dashed
     parts = []
     for index in range(count - 1):  # a boundary with the last class is one of the other class's too
         lead = probabilities[:, :, index] - np.delete(probabilities, index, axis=2).max(axis=2)
-        parts.append(polylines(xs, ys, lead, (0.0,)))
+        parts += polylines(xs, ys, lead, (0.0,))
     joined = tuple(np.concatenate([part[side] for part in parts]) for side in (0, 1))
     return (joined[0], joined[1]), _NOTHING
 

@@ -13,7 +13,7 @@ from PySide6.QtWidgets import QAbstractButton, QButtonGroup, QHBoxLayout, QLabel
 
 from nnopt_gui.widgets import symbols, theme
 from nnopt_gui.widgets.overlay import Overlay
-from nnopt_gui.widgets.points import KeptScatter
+from nnopt_gui.widgets.points import Scatter
 
 Array = npt.NDArray[np.float64]
 
@@ -197,11 +197,12 @@ class TargetPoints:
     for validation; over one input all of one colour."""
 
     def __init__(self, plot: Any) -> None:
-        self._training = KeptScatter(size=7.5)
-        self._validation = KeptScatter(size=7.5)
-        self._chosen = KeptScatter(size=17, symbol="o", brush=None)
+        self._training = Scatter(size=7.5)
+        self._validation = Scatter(size=7.5)
+        self._chosen = Scatter(size=17, symbol="o", brush=None)
         for item, z in ((self._validation, 50), (self._training, 51), (self._chosen, 52)):
             item.setZValue(z)
+            item.setVisible(False)
             plot.add(item)
 
     def set(self, places: Array, training: npt.NDArray[np.bool_], shades: Array | None, colours: Array) -> None:
@@ -212,6 +213,7 @@ class TargetPoints:
         pens = [_pen(brush.color(), 1.8) for brush in brushes]
         for item, kind in ((self._training, True), (self._validation, False)):
             rows = np.flatnonzero(training == kind)
+            item.setVisible(rows.size > 0)
             spots: dict[str, Any] = {"x": places[rows, 0], "y": places[rows, 1], "symbol": "o"}
             if shades is None:
                 item.setData(
@@ -228,13 +230,14 @@ class TargetPoints:
     def set_selected(self, place: Array | None) -> None:
         """A ring in the accent around the selected one, (2,)."""
         places = np.empty((0, 2)) if place is None else place[None]
+        self._chosen.setVisible(len(places) > 0)
         self._chosen.setData(x=places[:, 0], y=places[:, 1], pen=_pen(theme.color("accent"), 2.4))
 
     def clear(self) -> None:
         """Shows nothing."""
-        self._chosen.clear()
-        self._training.clear()
-        self._validation.clear()
+        for item in (self._chosen, self._training, self._validation):
+            item.clear()
+            item.setVisible(False)
 
 
 def _pen(colour: QColor, width: float) -> QPen:

@@ -25,7 +25,7 @@ from nnopt_gui.panels.landscape_scene import LandscapeScene
 from nnopt_gui.panels.landscape_steps import function_of, lowest_loss, parameter_names, steps_at
 from nnopt_gui.panels.landscape_trail import LiveTrail
 from nnopt_gui.panels.landscape_words import sentence
-from nnopt_gui.panels.slice_model import work
+from nnopt_gui.panels.slice_model import HEAVY, work
 from nnopt_gui.state.view import View
 from nnopt_gui.widgets.plot import LabPlot
 from nnopt_gui.widgets.rest import Rest
@@ -33,8 +33,8 @@ from nnopt_gui.widgets.rest import Rest
 #: parameters^2 times examples up to which steps and model are computed while drawing: always, while a run plays (about
 #: 2 ms), and as a point is dragged
 INSTANT, LIVE, CHEAP = 256, 1_000_000, 10_000_000
-#: seconds between two pictures, and between two maps, while a run plays
-PACE, MAP_PACE = 0.1, 0.5
+#: seconds between two maps while a run plays, and after which a picture that was asked for is not waited for any more
+PACE, PATIENCE = 0.1, 1.0
 #: sizes of the map from its middle beyond which a point has left it for good
 JUMP = 1.5
 #: milliseconds without a turn of the wheel (or a change of size) after which the map is computed anew
@@ -78,7 +78,10 @@ class LandscapePanel(Panel):
         self._trail = LiveTrail()
         self._picture: Picture | None = None
         self._asked = 0.0
-        self._mapped = 0.0
+        self._waiting = False
+        #: numbers of the plane that is shown and of the one that was asked for last: there is one at a time, and a new
+        #: one comes once, with its map
+        self._plane = self._wanted = 0
         self._map_of: tuple[Any, ...] = ()
         self._options: tuple[Any, ...] = ()
         self._held: tuple[float, float] | None = None
@@ -129,8 +132,7 @@ class LandscapePanel(Panel):
         self._say(local, frame, view.cursor)
 
     def _say(self, local: LocalModel, frame: MapFrame, step: int) -> None:
-        self.set_readout(sentence(local, frame, step))
-        self.plot.setAccessibleDescription(self.accessibleDescription())
+        self.set_readout(lambda: sentence(local, frame, step))
 
     def picture(self, view: View) -> Picture | None:
         if int(view.objective.size) < 2:
@@ -139,10 +141,12 @@ class LandscapePanel(Panel):
         if self._held is not None and _cost(view) <= CHEAP:
             return self._picture
         now = time.monotonic()
-        if view.playing and self._picture is not None and now - self._asked < PACE:
+        # the next one is asked for once the last one has come: each continues what is shown
+        soon = now - self._asked < (PATIENCE if self._waiting else PACE)
+        if view.playing and self._picture is not None and soon:
             return self._picture
         # a point that has jumped away (Home while playing, a fast run) gets a plane of its own
-        ask = self._ask(view, keep and self._fits(view) and not (view.playing and self._jumped(view)), now)
+        ask = self._ask(view, keep and self._fits(view) and not (view.playing and self._jumped(view)))
         key = (
             view.place,
             view.playing,
@@ -153,8 +157,9 @@ class LandscapePanel(Panel):
             ask.window,
             round(ask.aspect, 2),
         )
-        self._picture = Picture(key, lambda: landscapes(view, ask))
-        self._asked = now
+        heavy = not view.playing and _cost(view) > HEAVY
+        self._picture = Picture(key, lambda: landscapes(view, ask), heavy=heavy)
+        self._asked, self._waiting = now, True
         return self._picture
 
     def _jumped(self, view: View) -> bool:
@@ -165,7 +170,7 @@ class LandscapePanel(Panel):
         away = float(frame.project(view.state.theta)[1])
         return self.scene.beyond(view.state.theta, JUMP) or not away <= JUMP * (home[1] - home[0])
 
-    def _ask(self, view: View, keep: bool, now: float) -> Ask:
+    def _ask(self, view: View, keep: bool) -> Ask:
         scene = self.scene
         same = self._fits(view)
         frame = scene.frame if same else None
@@ -173,8 +178,9 @@ class LandscapePanel(Panel):
         if frame is not None and frame.complete:
             wanted = self._map_of != self._map_place(view, window)
         else:
-            aged = view.playing and now - self._mapped > MAP_PACE
-            wanted = not keep or aged or scene.beyond(view.state.theta, 0.3 if view.playing else 0.47)
+            wanted = not keep or view.playing or scene.beyond(view.state.theta, 0.47)
+            if not keep:
+                self._wanted += 1
         return Ask(
             kind=self._kind(view),
             aspect=scene.aspect(),
@@ -185,16 +191,21 @@ class LandscapePanel(Panel):
             keep=keep,
             map=wanted or scene.values is None,
             quick=view.playing or view.probe,
+            plane=self._plane if keep or (frame is not None and frame.complete) else self._wanted,
+            past=self._trail.until(view.cursor) if view.playing and not self._trail.full else None,
         )
 
     def draw(self, view: View, result: Any) -> None:
         current = self._view
         if current is None or view.run != current.run or not isinstance(result, LandscapePicture):
             return
+        self._waiting = False
         if self._kind(view) != self._kind(current) or (self._held is not None and not view.probe):
             return
+        if result.plane < self._plane:
+            return  # of a plane that is not shown any more
+        self._plane = result.plane
         if result.values is not None:
-            self._mapped = time.monotonic()
             self._map_of = self._map_place(view, self.scene.visible() if self.plot.user_view else None)
         self._trail.take(result.past)
         function = function_of(view)

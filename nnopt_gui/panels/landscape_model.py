@@ -15,7 +15,7 @@ from nnopt_gui.panels.landscape_extent import grown, home_extent
 from nnopt_gui.panels.landscape_levels import LINES, Extent, model_lines, scale_of
 from nnopt_gui.panels.landscape_plane import MapFrame, frame_for
 from nnopt_gui.panels.landscape_steps import Steps, function_of, steps_at
-from nnopt_gui.panels.landscape_trail import sample_trail
+from nnopt_gui.panels.landscape_trail import sample_trail, with_losses
 from nnopt_gui.panels.slice_model import Past, Vector, work
 from nnopt_gui.state.view import View
 from nnopt_gui.widgets.contours import contours
@@ -24,10 +24,10 @@ from nnopt_gui.widgets.heatmap import Scale
 #: points along each side of the map, coarse to fine; a finer grid keeps the points of the coarser one
 SIZES = (7, 13, 25, 49, 97)
 FINEST = 161
-#: points along each side while a run plays
-QUICK = 49
-#: parameter-times-example units that are computed before the first picture, and between two looks for newer requests
-FIRST, CHUNK = 2e8, 1.5e9
+#: points along each side while a run plays, and grid points times parameters times examples that they may cost
+QUICK, QUICK_COST = (9, 13, 17, 25), 2.5e7
+#: parameter-times-example units that are computed before the first picture, and before others may go first
+FIRST, CHUNK = 2e8, 2e7
 #: losses beyond which float32 (it ends at 3e38) is not enough
 LARGE = 1e30
 #: part of the shown extent that is computed beyond each edge
@@ -85,7 +85,8 @@ class LocalModel:
 class Ask:
     """What is wanted. kind: of the plane. aspect: width / height of the plot. window: what the user has zoomed to.
     frame, extent, scale: what is shown so far. keep: stay in that frame (a run plays, a point is dragged). map: whether
-    the map is wanted, or only what lies on it. quick: one grid, whatever is computed at once."""
+    the map is wanted, or only what lies on it. quick: one grid, whatever is computed at once. plane: number of the
+    plane, a new one for each that is not kept. past: earlier states if they are known."""
 
     kind: str
     aspect: float
@@ -96,12 +97,14 @@ class Ask:
     keep: bool = False
     map: bool = True
     quick: bool = False
+    plane: int = 0
+    past: Past | None = None
 
 
 @dataclass(frozen=True, eq=False)
 class LandscapePicture:
     """One result. home: the extent to show (a0, a1, b0, b1). values (n, n): [i, j] at (a_i, b_j) of `extent`, or None:
-    the map stays. lines: contour lines, x and y."""
+    the map stays. lines: contour lines, x and y. plane: the number that it was asked for with."""
 
     frame: MapFrame
     local: LocalModel
@@ -111,6 +114,7 @@ class LandscapePicture:
     values: Vector | None = None
     scale: Scale | None = None
     lines: tuple[Vector, Vector] | None = None
+    plane: int = 0
 
 
 def local_model(view: View, frame: MapFrame, steps: Steps) -> LocalModel:
@@ -153,12 +157,15 @@ def _stationary(steps: Steps) -> str:
     return "maximum" if values[-1] < -cut else "saddle" if values[0] < -cut and values[-1] > cut else ""
 
 
-def landscapes(view: View, ask: Ask) -> Iterator[LandscapePicture]:
-    """The pictures of a view, coarse to fine; each is complete in itself."""
+def landscapes(view: View, ask: Ask) -> Iterator[LandscapePicture | None]:
+    """The pictures of a view, coarse to fine; each is complete in itself. None where others may go first."""
     steps = steps_at(view)
     function = function_of(view)
     whole = function is not None or ask.kind == "pca"
-    past = sample_trail(view.history, view.objective, view.cursor, whole=whole)
+    if ask.past is None:
+        past = sample_trail(view.history, view.objective, view.cursor, whole=whole)
+    else:
+        past = with_losses(ask.past, view.objective)
     kept = ask.frame if ask.keep or (ask.frame is not None and ask.frame.complete) else None
     if kept is not None and ask.map and not kept.complete:
         kept = kept.through(steps.theta)
@@ -167,16 +174,19 @@ def landscapes(view: View, ask: Ask) -> Iterator[LandscapePicture]:
     before = ask.extent if ask.frame is not None else None
     home = home_extent(view, frame, local, past, ask, before)
     if not ask.map:
-        yield LandscapePicture(frame, local, past, home)
+        yield LandscapePicture(frame, local, past, home, plane=ask.plane)
         return
     extent = grown(ask.window or home, BEYOND)
     floor = function.lowest if function is not None and math.isfinite(function.lowest) else None
     dtype = np.float64 if _needs_double(local, extent) else np.float32
     for values in grids(view.objective, frame, extent, grid_sizes(view.objective, ask.quick), dtype):
+        if values is None:
+            yield None
+            continue
         scale = scale_of(values, _inside(values, extent, function), floor, ask.scale)
         xs, ys = (np.linspace(*side, len(values)) for side in (extent[:2], extent[2:]))
         lines = contours(values, xs, ys, scale.levels(LINES))
-        yield LandscapePicture(frame, local, past, home, extent, values, scale, lines)
+        yield LandscapePicture(frame, local, past, home, extent, values, scale, lines, ask.plane)
 
 
 def _inside(values: Vector, extent: Extent, function: Any) -> Vector:
@@ -200,17 +210,21 @@ def _needs_double(local: LocalModel, extent: Extent) -> bool:
 
 
 def grid_sizes(objective: Any, quick: bool = False) -> tuple[int, ...]:
-    """Points along each side, coarse to fine: the first takes about a frame, unless even the coarsest takes longer."""
+    """Points along each side, coarse to fine: the first takes about a frame, unless even the coarsest takes longer.
+    quick: one size only, that can be had many times a second."""
     cost = work(objective)
     if FINEST**2 * cost < FIRST / 50:
         return (FINEST,)
-    first = max((i for i, n in enumerate(SIZES) if n * n * cost < FIRST), default=0)
-    return (min(SIZES[first], QUICK),) if quick else SIZES[first:]
+    if quick:
+        return (max((n for n in QUICK if n * n * cost < QUICK_COST), default=QUICK[0]),)
+    return SIZES[max((i for i, n in enumerate(SIZES) if n * n * cost < FIRST), default=0) :]
 
 
-def grids(objective: Any, frame: MapFrame, extent: Extent, sizes: tuple[int, ...], dtype: Any) -> Iterator[Vector]:
-    """The loss on finer and finer grids (n, n), [i, j] at (a_i, b_j); 2 n - 1 points keep those of n. Between long
-    stretches of work the last grid is handed out again, so that a newer request need not wait."""
+def grids(
+    objective: Any, frame: MapFrame, extent: Extent, sizes: tuple[int, ...], dtype: Any
+) -> Iterator[Vector | None]:
+    """The loss on finer and finer grids (n, n), [i, j] at (a_i, b_j); 2 n - 1 points keep those of n. None between two
+    stretches of work, where others may go first."""
     chunk = int(max(16, min(CHUNK / work(objective), 2_000_000 / frame.origin.size)))
     known: Vector | None = None
     for n in sizes:
@@ -224,7 +238,7 @@ def grids(objective: Any, frame: MapFrame, extent: Extent, sizes: tuple[int, ...
         for start in range(0, i.size, chunk):
             part = slice(start, start + chunk)
             values[i[part], j[part]] = values_at(objective, frame, np.column_stack([a[part], b[part]]), dtype)
-            if known is not None and start + chunk < i.size:
-                yield known
+            if start + chunk < i.size:
+                yield None
         yield values
         known = values

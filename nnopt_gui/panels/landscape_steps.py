@@ -16,7 +16,7 @@ from nnopt.analysis.curvature import MOST_PARAMETERS, hessian_of, newton_step, n
 from nnopt.errors import UnsupportedError
 from nnopt.objectives.functions import Function
 from nnopt.optimizers.base import Local
-from nnopt_gui.panels.slice_model import Vector, work
+from nnopt_gui.panels.slice_model import HEAVY, Vector, work
 from nnopt_gui.state.view import View
 
 #: methods that damp their steps, each by its own μ at every step
@@ -100,14 +100,17 @@ def exact_hessian(objective: Any, theta: Vector) -> Vector | None:
 
 
 def steps_at(view: View) -> Steps:
-    """Both steps at the view's theta."""
+    """Both steps at the view's theta; while a run plays Newton's only where it does not take long."""
     objective, theta = view.objective, view.state.theta
     with np.errstate(all="ignore"):
         value, gradient = objective.value_and_gradient(theta)
-        hessian = exact_hessian(objective, theta)
+        later = view.playing and work(objective) * theta.size > HEAVY
+        hessian = None if later else exact_hessian(objective, theta)
         steps = Steps(theta, float(value), gradient, rate_of(view, hessian), hessian)
         if not np.isfinite(gradient).all():
             return steps
+        if later:
+            return replace(steps, note="pause for the Newton step")
         damping = damping_at(view, float(value), gradient)
         name = "Newton step, damped" if damping else "Newton step"
         if hessian is not None:

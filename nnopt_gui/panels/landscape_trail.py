@@ -44,10 +44,22 @@ def sample_trail(history: Any, objective: Any, cursor: int, whole: bool) -> Past
     return Past(np.array(steps), thetas, losses)
 
 
+def with_losses(past: Past, objective: Any) -> Past:
+    """The same, with the losses that were not known (NaN) computed."""
+    unknown = np.isnan(past.losses)
+    if not unknown.any():
+        return past
+    losses = past.losses.copy()
+    with np.errstate(all="ignore"):
+        losses[unknown] = np.asarray(objective.values(past.thetas[unknown], dtype=np.float64))
+    return Past(past.steps, past.thetas, losses)
+
+
 class LiveTrail:
     """The trail while a run plays: what the analyst sampled, and the states that were shown since, at most `room`."""
 
-    def __init__(self, room: int = 240) -> None:
+    def __init__(self, room: int = 48) -> None:
+        self.room = room
         self.past = Past()
         self._steps: deque[int] = deque(maxlen=room)
         self._thetas: deque[Vector] = deque(maxlen=room)
@@ -70,6 +82,12 @@ class LiveTrail:
         for step, theta in newer:
             self._steps.append(step)
             self._thetas.append(theta)
+
+    @property
+    def full(self) -> bool:
+        """Whether so many states were shown since the last sample that another one is due, or there was none yet."""
+        known = self.past.steps.size
+        return not known or known + len(self._steps) > LAST + EARLIER + self.room
 
     def see(self, step: int, theta: Vector) -> None:
         """This state is shown now."""

@@ -17,7 +17,7 @@ from nnopt.runs.experiment import Experiment
 from nnopt_gui.panels.base import Choice, Panel, Picture
 from nnopt_gui.panels.landscape_steps import lowest_loss, parameter_names
 from nnopt_gui.panels.landscape_trail import LiveTrail
-from nnopt_gui.panels.slice_model import CHEAP, Interval, Past, SlicePicture, Vector, loss_at, measure, work
+from nnopt_gui.panels.slice_model import CHEAP, HEAVY, Interval, SlicePicture, Vector, loss_at, measure, work
 from nnopt_gui.panels.slice_picture import is_curve, options, rate_here, slices
 from nnopt_gui.panels.slice_scene import SliceScene
 from nnopt_gui.panels.slice_words import sentence
@@ -27,8 +27,9 @@ from nnopt_gui.widgets.rest import Rest
 
 #: objectives so small that the whole slice is computed while drawing
 INSTANT = 64
-#: seconds between two slices while a run plays
-PACE, PACE_INSTANT = 0.06, 0.4
+#: seconds between two slices while a run plays where the analyst only brings the trail, and seconds after which one
+#: that was asked for is not waited for any more
+PACE_INSTANT, PATIENCE = 0.4, 1.0
 #: width of the panel below which its sentence is a shorter one
 NARROW = 560
 #: milliseconds without a turn of the wheel after which the curve is computed for the new range
@@ -58,6 +59,7 @@ class SlicePanel(Panel):
         self._trail = LiveTrail()
         self._picture: Picture | None = None
         self._asked = 0.0
+        self._waiting = False
         self._options: tuple[Any, ...] = ()
         self._rate = math.nan
         self._held: float | None = None
@@ -83,23 +85,28 @@ class SlicePanel(Panel):
         if not view.probe:
             self._trail.see(view.state.step, view.state.theta)
         if self._held is None and work(view.objective) <= INSTANT:
-            self._show(view, next(slices(view, self._kind(view), self._before(), self._window(), self._known(view))))
+            past = self._trail.until(view.cursor)
+            self._show(view, next(slices(view, self._kind(view), self._before(), self._window(), past)))
 
     def picture(self, view: View) -> Picture | None:
         if self._held is not None:
             return self._probe_picture(view)
-        instant = work(view.objective) <= INSTANT
+        now = time.monotonic()
         if view.playing and self._picture is not None:
-            pace = PACE_INSTANT if instant else PACE
-            if time.monotonic() - self._asked < pace:
+            # the next one is asked for once the last one has come: each continues what is shown
+            instant = work(view.objective) <= INSTANT
+            if now - self._asked < (PACE_INSTANT if instant else PATIENCE if self._waiting else 0.0):
                 return self._picture
         kind, before, window = self._kind(view), self._before(), self._window()
+        past = self._trail.until(view.cursor) if view.playing and not self._trail.full else None
         key = (view.place, view.playing, view.state.theta.tobytes(), id(view.choices), id(view.objective), kind, window)
-        self._picture = Picture(key, lambda: slices(view, kind, before, window))
-        self._asked = time.monotonic()
+        heavy = not view.playing and kind == "newton" and work(view.objective) * view.state.theta.size > HEAVY
+        self._picture = Picture(key, lambda: slices(view, kind, before, window, past), heavy=heavy)
+        self._asked, self._waiting = now, True
         return self._picture
 
     def draw(self, view: View, result: Any) -> None:
+        self._waiting = False
         if self._view is None or view.run != self._view.run:
             return
         if self._held is not None:
@@ -120,9 +127,8 @@ class SlicePanel(Panel):
 
     def _say(self, local: Any, note: str = "") -> None:
         assert self.scene.line is not None
-        words = sentence(self.scene.line, local, self.width() < NARROW)
-        self.set_readout(words)
-        self.plot.setAccessibleDescription(self.accessibleDescription())
+        line, narrow = self.scene.line, self.width() < NARROW
+        self.set_readout(lambda: sentence(line, local, narrow))
         self.set_subtitle(note)
 
     def _begin(self, view: View) -> None:
@@ -145,14 +151,6 @@ class SlicePanel(Panel):
 
     def _window(self) -> Interval | None:
         return self.scene.visible() if self.plot.user_view else None
-
-    def _known(self, view: View) -> Past:
-        """The trail that is known without asking the analyst, with its losses; cheap objectives only."""
-        past = self._trail.until(view.cursor)
-        if past.steps.size and np.isnan(past.losses).any():
-            with np.errstate(all="ignore"):
-                past = Past(past.steps, past.thetas, np.asarray(view.objective.values(past.thetas, dtype=np.float64)))
-        return past
 
     def _offer_options(self, view: View) -> None:
         kind = self._kind(view)

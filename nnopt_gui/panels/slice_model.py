@@ -18,8 +18,12 @@ Interval = tuple[float, float]
 
 #: points of the curve, coarse to fine; every size contains the points of the one before
 SIZES = (11, 21, 41, 81, 161, 321)
+#: most points of the curve while a run plays, and points times parameters times examples that they may cost
+QUICK, QUICK_COST = 81, 100_000_000
 #: parameters times examples below which value, gradient and one Hessian-vector product take less than about 4 ms
 CHEAP = 500_000
+#: parameters^2 times examples above which the Hessian takes longer than others should wait
+HEAVY = 300_000_000
 #: a step that is longer than the scale of the line stays in the picture up to this many times the other one's length
 REACH = 4.0
 
@@ -154,10 +158,16 @@ def loss_at(objective: Any, line: Line, x: float) -> float:
         return float(objective.value(line.point(x)))
 
 
-def curves(objective: Any, line: Line, low: float, high: float) -> Iterator[Curve]:
+def curves(objective: Any, line: Line, low: float, high: float, playing: bool = False) -> Iterator[Curve]:
     """The loss on [low, high], coarse to fine; only the finest where that is quick. A finer curve keeps the points of
-    the coarser one, so nothing is computed twice."""
+    the coarser one, so nothing is computed twice. playing: one curve, as fine as can be had many times a second."""
     cost = work(objective)
+    if playing:
+        size = max((size for size in SIZES if size <= QUICK and size * cost < QUICK_COST), default=SIZES[0])
+        xs = np.linspace(low, high, size)
+        values = slice_values(objective, line, xs)
+        yield Curve(xs, values, tuple(not_convex(xs, second_difference(xs, values))))
+        return
     quick = [i for i, size in enumerate(SIZES) if size * cost < 20_000_000]
     first = quick[-1] if quick else 0
     sizes = SIZES[first : first + 3]
@@ -251,10 +261,11 @@ def heights(curve: Curve, local: Local, shown: Interval, whole: bool = False) ->
 
 
 def steady(wanted: Interval, before: Interval | None) -> Interval:
-    """`before` while it shows what is wanted without wasting a third of its height, so that the axis stands still."""
+    """`before` while it shows what is wanted without wasting half of its height, so that the axis stands still. Where
+    it must move it moves ahead, mostly downwards, where a loss goes: then it stands still again for a while."""
     if before is None:
         return wanted
-    span = before[1] - before[0]
+    span, height = before[1] - before[0], wanted[1] - wanted[0]
     slack = 0.02 * span
     inside = before[0] - slack <= wanted[0] and wanted[1] <= before[1] + slack
-    return before if inside and 1.5 * (wanted[1] - wanted[0]) >= span else wanted
+    return before if inside and 1.9 * height >= span else (wanted[0] - 0.35 * height, wanted[1] + 0.05 * height)

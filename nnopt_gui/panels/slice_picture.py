@@ -17,7 +17,7 @@ from nnopt_gui.panels.landscape_steps import (
     rate_of,
     steps_at,
 )
-from nnopt_gui.panels.landscape_trail import sample_trail
+from nnopt_gui.panels.landscape_trail import sample_trail, with_losses
 from nnopt_gui.panels.slice_model import (
     Interval,
     Line,
@@ -41,8 +41,9 @@ DIRECTIONS = (
 )
 #: up to this many parameters are offered by name
 LISTED = 12
-#: part of the shown width that is computed beyond either side, so that a turn of the wheel shows a curve at once
-BEYOND = 0.6
+#: part of the shown width that is computed beyond either side, so that a turn of the wheel shows a curve at once; and
+#: while a run plays
+BEYOND, BEYOND_PLAYING = 0.6, 0.15
 
 
 def options(view: View, chosen: str) -> tuple[tuple[str, str], ...]:
@@ -147,15 +148,17 @@ def slices(
     view: View, kind: str, before: Interval | None = None, window: Interval | None = None, past: Past | None = None
 ) -> Iterator[SlicePicture]:
     """The pictures of a view, coarse to fine. before: the range shown so far; window: the range that the user has
-    zoomed to; past: earlier states if they are known already."""
+    zoomed to; past: earlier states if they are known already (losses that are not are NaN)."""
     if past is None:
         past = sample_trail(view.history, view.objective, view.cursor, whole=is_curve(view) or kind == "pca1")
+    else:
+        past = with_losses(past, view.objective)
     line, note = line_for(view, kind, past)
     with np.errstate(all="ignore"):
         x = float(line.project(view.state.theta)[0])
     local = measure(view.objective, line, x, rate_here(view, view.state.theta), damping_here(view))
     shown = shown_range(view, local, before)
     low, high = window if window is not None else shown
-    width = high - low
-    for curve in curves(view.objective, line, low - BEYOND * width, high + BEYOND * width):
+    beyond = (BEYOND_PLAYING if view.playing else BEYOND) * (high - low)
+    for curve in curves(view.objective, line, low - beyond, high + beyond, view.playing):
         yield SlicePicture(line, local, curve, shown, past, note)

@@ -26,24 +26,30 @@ from nnopt_gui.state.model import AppModel
 from nnopt_gui.state.undo import Undo
 
 FRAME_MS = 16
-#: part of the time that the analyst may compute while the worker needs the machine
-ANALYST_SHARE = 0.12
+#: frames without anything to do after which the timer slows down, and milliseconds between two looks from then on
+IDLE_FRAMES, IDLE_MS = 20, 500
+#: part of the time that each of the analyst's threads may compute while the worker needs the machine
+ANALYST_SHARE = 0.2
 
 
 class Controller(QObject):
     """The laboratory without its window. Call `start` to bring the threads and the timer up, `close` to end them.
 
-    painted: emitted at the end of every frame, with whether anything was drawn.
+    framed: emitted at the end of every frame, with whether anything was drawn. While nothing changes there are hardly
+    any frames; whatever may change something calls `wake`, and so do the threads when they have news.
     """
 
     framed = Signal(bool)
+    _news = Signal()
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.gate = Gate()
         self.model = AppModel(self)
-        self.trainer = Trainer(self.gate, self)
-        self.analyst = Analyst(self.gate, self)
+        self._asleep = False
+        self._idle = 0
+        self.trainer = Trainer(self.gate, self, news=self._tell)
+        self.analyst = Analyst(self.gate, news=self._tell)
         self.undo_list = Undo()
         self.transport = Transport(self.model, self.trainer)
         self.editing = Editing(self.model, self.trainer, self.transport, self.undo_list)
@@ -68,6 +74,10 @@ class Controller(QObject):
         self._last_drawn = 0.0
         self.model.cursor_changed.connect(self._hurry)
         self.model.run_changed.connect(self.stage.run_replaced)
+        model = self.model
+        for changed in (model.run_changed, model.cursor_changed, model.playing_changed, model.choices_changed,
+                        model.selection_changed, model.limit_changed, model.theme_changed, self._news):  # fmt: skip
+            changed.connect(self.wake)
 
     # ------------------------------------------------------------------------------------------------ life and death
 
@@ -75,7 +85,7 @@ class Controller(QObject):
         """Threads and frame timer."""
         share_the_interpreter()
         self.trainer.start()
-        self.analyst.start(self.analyst.Priority.LowPriority)
+        self.analyst.start()
         self._last_frame = perf_counter()
         self._timer.start()
 
@@ -155,6 +165,31 @@ class Controller(QObject):
         seconds, self._last_frame = now - self._last_frame, now
         self.frame(seconds)
 
+    def wake(self, *_: Any) -> None:
+        """Something may have changed: frames come at their full pace again."""
+        self._idle = 0
+        if self._asleep:
+            self._asleep = False
+            self._last_frame = perf_counter()
+            if self._timer.isActive():
+                self._timer.start(FRAME_MS)
+
+    def _tell(self) -> None:
+        """Called by the threads when they have news: the timer hears of it only while it sleeps, so that nothing floods
+        the event loop."""
+        if self._asleep:
+            self._news.emit()
+
+    def _rest(self, drawn: bool) -> None:
+        """Slow the timer down once nothing has happened for a while."""
+        quiet = not (drawn or self.model.playing or self.trainer.snapshot.working) and self.editing.answered
+        self._idle = self._idle + 1 if quiet and self.analyst.settled and not self.trainer.events else 0
+        if self._idle >= IDLE_FRAMES and not self._asleep and self._timer.isActive():
+            self._timer.setInterval(IDLE_MS)
+            self._asleep = True
+            if self.analyst.results or self.trainer.events:  # they came before `_asleep` could be seen
+                self.wake()
+
     def frame(self, seconds: float = FRAME_MS / 1000) -> None:
         """Drain the worker, move a replay on, draw what has changed. seconds: since the last frame."""
         self._frame_began = perf_counter()
@@ -169,6 +204,7 @@ class Controller(QObject):
             if drawn:
                 self._last_drawn = self._frame_began
             self.framed.emit(drawn)
+            self._rest(drawn)
         finally:
             if drawn or (self.model.playing and self._timer.isActive()):  # the timeline moves in any case
                 self._after_painting.start()

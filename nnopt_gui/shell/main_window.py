@@ -104,6 +104,7 @@ class MainWindow(QMainWindow):
             self.controller.stage.add(panel)
             panel.intent.connect(lambda intent, source=panel.id: self.controller.on_intent(intent, source))
             panel.link_activated.connect(self._follow_link)
+            panel.revealed.connect(self.controller.wake)
             panel.add_action("Save picture…", lambda panel=panel: self.exporter.ask_picture(panel))
         self.settings_card.add_panels(panels)
         self.docks.add_panels(panels)
@@ -132,6 +133,7 @@ class MainWindow(QMainWindow):
         model.rejected.connect(self.settings_card.reject)
         controller.framed.connect(self._on_frame)
         self.docks.changed.connect(self._show_view_menu)
+        self.docks.changed.connect(controller.wake)
         app = QApplication.instance()
         assert isinstance(app, QApplication)
         app.focusChanged.connect(self._keep_focus)
@@ -218,6 +220,7 @@ class MainWindow(QMainWindow):
 
     def _redraw(self) -> None:
         self.controller.stage.redraw()
+        self.controller.wake()
 
     def _show_view_menu(self) -> None:
         for number in range(1, len(self.docks.panels) + 1):

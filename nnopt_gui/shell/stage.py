@@ -1,7 +1,8 @@
 """What the panels show: the View of the model, who must draw it, and the pictures that come back from the analyst.
 
-Panels stand behind a small protocol, so all of this runs without a window. While the worker needs the machine, panels
-take turns (`share`); otherwise all of them draw in the frame in which something changed.
+Panels stand behind a small protocol, so all of this runs without a window. While a run plays, panels take turns
+(`share`): all of them are brought to one view, over as many frames as that takes, before the next view is begun, so
+that what stands side by side is of one step. Otherwise all of them draw in the frame in which something changed.
 """
 
 from __future__ import annotations
@@ -24,7 +25,12 @@ if TYPE_CHECKING:
 
 #: seconds of replay that the GUI thread does itself; more goes to the analyst
 DIRECT_SEEK = 0.006
+#: seconds between two views that panels are brought to while a run plays, and after which a picture is drawn without
+#: waiting for the next one
+ROUND, ALONE = 0.03, 0.12
 _STATE = "state at the cursor"
+#: ends the analyst's name of an owner whose work is heavy
+_HEAVY = " (heavy)"
 
 
 class PanelLike(Protocol):
@@ -66,7 +72,7 @@ class Stage:
         self.leader = ""
         self._shown: dict[str, tuple[Any, ...]] = {}
         self.share = DrawingShare()
-        self._turn = 0
+        self._round = 0.0
         self._ready: dict[str, Result] = {}
         #: who else gets results of the analyst, by owner
         self.listeners: dict[str, Callable[[Result], None]] = {_STATE: self._take_state}
@@ -111,37 +117,54 @@ class Stage:
         """Draw what has changed; True when anything was drawn. seconds: since the last frame; share: of the time that
         may be drawn in (None: all), by turns; the `leader` draws in every frame."""
         self._fetch()
-        view = self._make_view()
-        if view is None:
+        self._round += seconds
+        newest = self._make_view()
+        if newest is None:
             return False
-        self.view = view
+        if share is None or self._complete(newest):
+            self.view, self._round = newest, 0.0
+        view = self.view
+        assert view is not None
         self.share.begin(seconds, share)
+        panels = {panel.id: panel for panel in self.panels}
+        leading = [self.leader] if self.leader in panels else []
         drawn = False
-        turn = self._turn
-        others = [panel for panel in (*self.panels[turn:], *self.panels[:turn]) if panel.id != self.leader]
-        leading = [panel for panel in self.panels if panel.id == self.leader]
-        for panel in (*leading, *others):
+        for name in (*leading, *self.share.order(name for name in panels if name not in leading)):
+            panel = panels[name]
             if not panel.is_shown():
                 self._hidden(panel)
-            elif self._shown.get(panel.id) != _signature(view) or panel.id in self._ready:
-                if panel not in leading and not self.share.may_draw(panel.id):
-                    self._turn = self.panels.index(panel)
+            elif self._due(panel, view, share):
+                if name not in leading and not self.share.may_draw(name):
                     break
                 self._draw(panel, view)
-                self.share.drew(panel.id)
+                self.share.drew(name)
                 drawn = True
         return drawn
 
+    def _complete(self, newest: View) -> bool:
+        """Whether the next view may be begun: all panels show the present one, or it is of no interest any more."""
+        view = self.view
+        if view is None or (view.run, view.choices, view.probe) != (newest.run, newest.choices, newest.probe):
+            return True
+        return not newest.playing or (self._round >= ROUND and self.shown)
+
+    def _due(self, panel: PanelLike, view: View, share: float | None) -> bool:
+        """Whether a panel has something to draw. A picture comes to the screen with the view that is drawn next,
+        unless that takes long to come."""
+        if self._shown.get(panel.id) != _signature(view):
+            return True
+        return panel.id in self._ready and (share is None or self.share.since(panel.id) >= ALONE)
+
     def _hidden(self, panel: PanelLike) -> None:
         if self._shown.pop(panel.id, None) is not None:
-            self._analyst.forget(panel.id)
+            self._forget(panel)
         self._ready.pop(panel.id, None)
 
     def _draw(self, panel: PanelLike, view: View) -> None:
+        result = self._ready.pop(panel.id, None)
         if self._shown.get(panel.id) != _signature(view):
             self._shown[panel.id] = _signature(view)
             self._guarded(panel, lambda: self._show_one(panel, view))
-        result = self._ready.pop(panel.id, None)
         if result is not None and _still_wanted(result.tag, view):
             self._guarded(panel, lambda: panel.draw(result.tag, result.value))
 
@@ -149,9 +172,20 @@ class Stage:
         panel.show_view(view)
         picture = panel.picture(view)
         if picture is None:
-            self._analyst.forget(panel.id)
+            self._forget(panel)
+        elif view.playing and picture.instant:
+            self._forget(panel)
+            value = next(iter(picture.compute()), None)
+            if value is not None:
+                panel.draw(view, value)
         else:
-            self._analyst.request(panel.id, picture, view)
+            heavy, light = panel.id + _HEAVY, panel.id
+            self._analyst.forget(light if picture.heavy else heavy)
+            self._analyst.request(heavy if picture.heavy else light, picture, view, heavy=picture.heavy)
+
+    def _forget(self, panel: PanelLike) -> None:
+        self._analyst.forget(panel.id)
+        self._analyst.forget(panel.id + _HEAVY)
 
     def _fetch(self) -> None:
         """Take what the analyst has: of each panel the newest result, every error, and the state at the cursor."""
@@ -159,13 +193,13 @@ class Stage:
         panels = {panel.id: panel for panel in self.panels}
         for _ in range(len(results)):
             result = results.popleft()
-            panel = panels.get(result.owner)
+            panel = panels.get(result.owner.removesuffix(_HEAVY))
             if result.owner in self.listeners:
                 self.listeners[result.owner](result)
             elif panel is not None and result.error is not None:
                 self._tell(panel, result.error)
             elif panel is not None and not result.empty:
-                self._ready[result.owner] = result
+                self._ready[panel.id] = result
 
     # ---------------------------------------------------------------------------------------------------- the view
 

@@ -3,6 +3,8 @@ it."""
 
 from __future__ import annotations
 
+from time import perf_counter
+
 from nnopt.runs.history import History
 from nnopt_gui.engine.trainer import ENDED
 from nnopt_gui.panels.loss_curves_data import held_out, intervention_words
@@ -12,6 +14,8 @@ from nnopt_gui.widgets.timeline import Timeline
 
 #: updates that may be replayed to say the numbers of one step
 MOST_REPLAYED = 100
+#: seconds between two looks while a run plays
+PACE = 0.03
 
 
 class Status:
@@ -20,14 +24,17 @@ class Status:
     def __init__(self, model: AppModel, timeline: Timeline) -> None:
         self._model = model
         self._timeline = timeline
+        self._shown = 0.0
         self._words: tuple[tuple[int, int], tuple[tuple[int, str], ...]] = ((0, 0), ())
 
     def show(self) -> None:
         """Show the model as it is now."""
         model = self._model
         history = model.history
-        if history is None:
+        now = perf_counter()
+        if history is None or (model.playing and now - self._shown < PACE):
             return
+        self._shown = now
         self._timeline.set_state(
             model.length,
             model.limit,

@@ -12,7 +12,7 @@ from PySide6.QtGui import QPainter
 from PySide6.QtWidgets import QWidget
 
 from nnopt_gui.widgets import numbers, theme
-from nnopt_gui.widgets.kept import KeptPicture
+from nnopt_gui.widgets.kept import keep
 from nnopt_gui.widgets.overlay import Overlay
 
 #: pixels that one tick of an axis should have for itself
@@ -35,7 +35,6 @@ class Axis(pg.AxisItem):
 
     def __init__(self, orientation: str) -> None:
         self.words = ""
-        self._kept = KeptPicture()
         self.compact = False
         self._fitted: tuple[str, str] = ("", "")
         self._asked: tuple[Any, ...] = ()
@@ -45,6 +44,7 @@ class Axis(pg.AxisItem):
             self.setStyle(hideOverlappingLabels=60)
         self.enableAutoSIPrefix(False)
         self.label.setOpacity(0.0)  # `paint` writes the name
+        keep(self)
         self.setStyle(maxTickLevel=0, maxTextLevel=0, tickTextOffset=4, autoReduceTextSpace=False, tickTextWidth=26)
         self.restyle()
 
@@ -92,27 +92,19 @@ class Axis(pg.AxisItem):
         super().resizeEvent(ev)
 
     def paint(self, p: QPainter, opt: Any, widget: QWidget | None = None) -> None:
-        if self.picture is None:  # that is how an axis hears that it has changed
-            self._kept.forget()
-        self._kept.paint(p, self.boundingRect(), self._draw)
-        self.picture = self._kept
-
-    def _draw(self, painter: QPainter) -> None:
-        specs = self.generateDrawSpecs(painter)
+        specs = self.generateDrawSpecs(p)
         if specs is None:
             return
-        painter.save()
-        self.drawPicture(painter, *specs)
-        painter.restore()
+        p.save()
+        self.drawPicture(p, *specs)
+        p.restore()
         if self.label.isVisible():
             # a text item of Qt's own lays its words out anew at each painting
-            painter.save()
-            painter.setFont(theme.font(12, theme.MEDIUM))
-            painter.setPen(theme.color("text2"))
-            painter.translate(self.label.pos())
-            painter.rotate(self.label.rotation())
-            painter.drawText(QPointF(_MARGIN, _MARGIN + theme.metrics(12, theme.MEDIUM).ascent()), self.labelText)
-            painter.restore()
+            p.setFont(theme.font(12, theme.MEDIUM))
+            p.setPen(theme.color("text2"))
+            p.translate(self.label.pos())
+            p.rotate(self.label.rotation())
+            p.drawText(QPointF(_MARGIN, _MARGIN + theme.metrics(12, theme.MEDIUM).ascent()), self.labelText)
 
     def generateDrawSpecs(self, p: QPainter) -> Any:
         """The axis' line, its ticks and its texts, as `drawPicture` takes them; pyqtgraph's own, which serves any kind
@@ -237,24 +229,11 @@ class Grid(Overlay):
         self.which = which
         self._left = left
         self._bottom = bottom
-        self._kept = KeptPicture()
-        self._drawn: list[QLineF] = []
-
-    def restyle(self) -> None:
-        self._kept.forget()
-        super().restyle()
+        keep(self)
 
     def paint(self, painter: QPainter, option: Any, widget: QWidget | None = None) -> None:
         if not self.which or self._box is None:
             return
-        lines = self._lines()
-        if lines != self._drawn:
-            self._drawn = lines
-            self._kept.forget()
-        self._kept.paint(painter, self.area, self._draw)
-
-    def _lines(self) -> list[QLineF]:
-        assert self._box is not None
         area = self.area
         (x0, x1), (y0, y1) = self._box.viewRange()
         lines = []
@@ -268,9 +247,6 @@ class Grid(Overlay):
             for value in values:
                 x = round(self.pixel(value, y0).x()) + 0.5
                 lines.append(QLineF(x, area.top(), x, area.bottom()))
-        return lines
-
-    def _draw(self, painter: QPainter) -> None:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
         painter.setPen(theme.pen("grid"))
-        painter.drawLines(self._drawn)
+        painter.drawLines(lines)

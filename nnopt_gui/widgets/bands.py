@@ -10,7 +10,7 @@ from PySide6.QtGui import QPainter, QPen
 from PySide6.QtWidgets import QWidget
 
 from nnopt_gui.widgets import symbols, theme
-from nnopt_gui.widgets.kept import KeptPicture
+from nnopt_gui.widgets.kept import keep
 from nnopt_gui.widgets.overlay import Label, Overlay, label_size
 
 Band = tuple[float, float, str]
@@ -83,8 +83,7 @@ class Hatch(Bands):
 
     def __init__(self, role: str = "not_convex") -> None:
         super().__init__(role)
-        self._kept = KeptPicture()
-        self._drawn: list[tuple[float, ...]] = []
+        keep(self)
 
     def labels(self) -> list[Label]:
         result = []
@@ -98,18 +97,9 @@ class Hatch(Bands):
     def legend_costs(self) -> list[tuple[QRectF, float]]:
         return [(rect, 0.6) for rect, _ in self.rects()] + super().legend_costs()
 
-    def restyle(self) -> None:
-        self._kept.forget()
-        super().restyle()
-
     def paint(self, painter: QPainter, option: Any, widget: QWidget | None = None) -> None:
-        rects = [rect for rect, _ in self.rects()]
-        places = [rect.getCoords() for rect in rects]
-        if places != self._drawn:
-            self._drawn = places
-            self._kept.forget()
-        if rects:
-            self._kept.paint(painter, self.area, lambda on: [symbols.draw_hatch(on, rect, self.role) for rect in rects])
+        for rect, _ in self.rects():
+            symbols.draw_hatch(painter, rect, self.role)
 
 
 class StepLine(Overlay):

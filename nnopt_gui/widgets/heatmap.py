@@ -15,7 +15,7 @@ from PySide6.QtGui import QColor, QImage, QPainter
 from PySide6.QtWidgets import QGraphicsWidget, QSizePolicy, QWidget
 
 from nnopt_gui.widgets import numbers, symbols, theme
-from nnopt_gui.widgets.kept import KeptPicture
+from nnopt_gui.widgets.kept import KeptPicture, keep
 from nnopt_gui.widgets.overlay import Overlay
 
 Extent = tuple[float, float, float, float]
@@ -187,7 +187,7 @@ class ColourBar(QGraphicsWidget):
         super().__init__()
         self.title = title
         self.colours = table("viridis")
-        self._kept = KeptPicture()
+        keep(self)
         self.setSizePolicy(QSizePolicy.Policy.Fixed, QSizePolicy.Policy.Expanding)
         self._fit()
         theme.changed.connect(self.restyle)
@@ -200,11 +200,9 @@ class ColourBar(QGraphicsWidget):
         if scale != self.scale or colours is not self.colours:
             self.scale, self.colours = scale, colours
             self._fit()
-            self._kept.forget()
             self.update()
 
     def restyle(self) -> None:
-        self._kept.forget()
         self.update()
 
     def show_bar(self, shown: bool) -> None:
@@ -242,11 +240,8 @@ class ColourBar(QGraphicsWidget):
             self.updateGeometry()
 
     def paint(self, painter: QPainter, option: Any, widget: QWidget | None = None) -> None:
-        if self.scale is not None:
-            self._kept.paint(painter, self.boundingRect(), self._draw)
-
-    def _draw(self, painter: QPainter) -> None:
-        assert self.scale is not None
+        if self.scale is None:
+            return
         rect = self.rect().adjusted(10, 0, 0, 0)
         painter.setFont(theme.font(12, theme.MEDIUM))
         painter.setPen(theme.color("text2"))

@@ -11,8 +11,19 @@ from typing import Any
 
 import pyqtgraph as pg
 from PySide6.QtCore import QPointF, QRect, QRectF, Qt
-from PySide6.QtGui import QPaintEngine, QPainter, QPixmap, QTransform
-from PySide6.QtWidgets import QWidget
+from PySide6.QtGui import QPaintEngine, QPainter, QPixmap, QPixmapCache, QTransform
+from PySide6.QtWidgets import QGraphicsItem, QWidget
+
+#: what Qt may keep, in KB: all plots of a large screen
+CACHE_KB = 256 * 1024
+
+
+def keep(item: QGraphicsItem) -> None:
+    """Let Qt keep the pixels of an item until it updates or its place on the screen changes. It is then drawn without
+    asking it, which is the quickest way for what stands still; vector pictures have it as it is (`LabPlot.render`)."""
+    if QPixmapCache.cacheLimit() < CACHE_KB:
+        QPixmapCache.setCacheLimit(CACHE_KB)
+    item.setCacheMode(QGraphicsItem.CacheMode.DeviceCoordinateCache)
 
 
 class KeptPicture:

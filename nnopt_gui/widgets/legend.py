@@ -13,7 +13,7 @@ from PySide6.QtGui import QPainter
 from PySide6.QtWidgets import QWidget
 
 from nnopt_gui.widgets import symbols, theme
-from nnopt_gui.widgets.kept import KeptPicture
+from nnopt_gui.widgets.kept import keep
 from nnopt_gui.widgets.overlay import Overlay, edges
 
 _ROW = 18.0
@@ -66,16 +66,16 @@ class Legend(Overlay):
         self.most = math.inf
         self._left_out = False
         self._size = (0.0, 0.0)
-        self._kept = KeptPicture()
+        keep(self)
 
     def set_entries(self, entries: Iterable[Entry]) -> bool:
         """Replace all rows; whether they are other ones."""
         entries = list(entries)
         if entries == self.entries:
             return False
+        self.prepareGeometryChange()
         self.entries = entries
         self._measure()
-        self._kept.forget()
         self.update()
         return True
 
@@ -83,6 +83,9 @@ class Legend(Overlay):
         metrics = theme.metrics(12)
         widest = max((metrics.horizontalAdvance(e.text) for e in self.entries), default=0.0)
         self._size = (2 * _PAD + _SAMPLE + 8 + widest, 2 * (_PAD - 3) + _ROW * len(self.entries))
+
+    def boundingRect(self) -> QRectF:
+        return self.frame if self._box is not None else QRectF()
 
     @property
     def frame(self) -> QRectF:
@@ -129,6 +132,7 @@ class Legend(Overlay):
         self._left_out = costs[best] > (0.6 if self._left_out else 1.0) * self.most
         self.setVisible(not self._left_out)
         if costs[best] < costs[self.corner] - 0.3 or (best != self.corner and costs[self.corner] > 0.3 > costs[best]):
+            self.prepareGeometryChange()
             self.corner = best
             self.update()
 
@@ -143,15 +147,13 @@ class Legend(Overlay):
         return (px[seen], py[seen]) if seen.any() else None
 
     def restyle(self) -> None:
+        self.prepareGeometryChange()
         self._measure()
-        self._kept.forget()
         self.update()
 
     def paint(self, painter: QPainter, option: Any, widget: QWidget | None = None) -> None:
-        if self.entries:
-            self._kept.paint(painter, self.frame, self._draw)
-
-    def _draw(self, painter: QPainter) -> None:
+        if not self.entries:
+            return
         frame = self.frame
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         if self.on_map:

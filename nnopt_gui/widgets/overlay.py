@@ -167,8 +167,9 @@ class Overlay(pg.GraphicsObject):
         """Paint these parts of the plot again; all of it where that is no `still` one, or where a label gives way to
         what has moved."""
         scene = self.scene()
-        if scene is None or self.layer is None or not self.layer.still or self.layer.moved():
-            self.update()
+        still = self.layer is not None and self.layer.still and not self.running
+        if scene is None or self.layer is None or not still or self.layer.moved():
+            self.update()  # while a run plays nearly all of it moves
             return
         for place in places:
             # an item's own `update` would join them to one rectangle with all that lies between

@@ -12,13 +12,21 @@ from typing import Any
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QEvent, QPoint, Qt, Signal
-from PySide6.QtGui import QContextMenuEvent, QGuiApplication, QMouseEvent, QPaintEvent, QResizeEvent
-from PySide6.QtWidgets import QMenu, QWidget
+from PySide6.QtGui import (
+    QContextMenuEvent,
+    QGuiApplication,
+    QMouseEvent,
+    QPaintEngine,
+    QPainter,
+    QPaintEvent,
+    QResizeEvent,
+)
+from PySide6.QtWidgets import QGraphicsItem, QMenu, QWidget
 
 from nnopt_gui.widgets import theme
 from nnopt_gui.widgets.axis import Axis, Grid
 from nnopt_gui.widgets.contours import Polyline
-from nnopt_gui.widgets.kept import KeptLine
+from nnopt_gui.widgets.kept import KeptLine, keep
 from nnopt_gui.widgets.legend import Entry, Legend
 from nnopt_gui.widgets.overlay import LabelLayer, Overlay
 from nnopt_gui.widgets.rest import Rest
@@ -350,6 +358,16 @@ class LabPlot(pg.PlotWidget):
         elif self.legend.entries and not self._legend_rest.isActive():
             self._legend_rest.start()
         super().paintEvent(event)
+
+    def render(self, painter: QPainter, *place: Any) -> None:
+        """The plot into another picture; into a vector one line by line, not as kept pixels."""
+        vector = painter.paintEngine().type() != QPaintEngine.Type.Raster
+        kept = [item for item in self.scene().items() if item.cacheMode() != QGraphicsItem.CacheMode.NoCache]
+        for item in kept if vector else ():
+            item.setCacheMode(QGraphicsItem.CacheMode.NoCache)
+        super().render(painter, *place)
+        for item in kept if vector else ():
+            keep(item)
 
     def place_legend(self) -> None:
         """Move the legend to the corner where it covers least."""

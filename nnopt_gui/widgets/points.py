@@ -2,42 +2,29 @@
 
 from __future__ import annotations
 
+import math
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
 from PySide6.QtCore import QObject, QPointF, Qt
-from PySide6.QtGui import QPainter, QPen
+from PySide6.QtGui import QColor, QPainter, QPen, QPixmap
 from PySide6.QtWidgets import QWidget
 
 from nnopt_gui.widgets import symbols, theme
-from nnopt_gui.widgets.kept import KeptPicture
+from nnopt_gui.widgets.kept import keep
 from nnopt_gui.widgets.overlay import Overlay
 
 _SIZES = {"o": 8.0, "t1": 10.0, "s": 8.0, "d": 10.0, "t": 10.0, "p": 9.0, "h": 9.0, "star": 11.0}
 
 
-class KeptScatter(pg.ScatterPlotItem):
-    """Symbols of pyqtgraph that keep their picture: examples stand still while everything around them moves."""
+class Scatter(pg.ScatterPlotItem):
+    """Symbols of pyqtgraph whose pixels are kept: examples stand still while everything around them moves."""
 
     def __init__(self, **settings: Any) -> None:
-        self.kept = KeptPicture()
         super().__init__(pxMode=True, antialias=True, useCache=True, **settings)
-
-    def update(self, *part: Any) -> None:
-        """Paint again: places or look have changed."""
-        self.kept.forget()
-        super().update(*part)
-
-    def paint(self, painter: QPainter, option: Any, widget: QWidget | None = None) -> None:
-        box = self.getViewBox()
-        if box is None or len(self.data) == 0:
-            return
-        if self._exportOpts is not False:
-            super().paint(painter, option, widget)
-            return
-        seen = self.mapRectFromItem(box, box.boundingRect()) & self.boundingRect()
-        self.kept.paint(painter, seen, lambda on: super(KeptScatter, self).paint(on, option, widget))
+        keep(self)
 
 
 class ClassPoints(QObject):
@@ -54,13 +41,14 @@ class ClassPoints(QObject):
         self.most = most
         self.drawn = 0
         self._x = np.empty((0, 2))
-        self._items: dict[tuple[int, bool], KeptScatter] = {}
-        self._rings = self._scatter(60)
+        self._items: dict[tuple[int, bool], Scatter] = {}
+        self._rings = plot.add(Rings())
         self._chosen = self._scatter(61)
+        self._chosen.setVisible(False)
         theme.changed.connect(self._restyle)
 
-    def _scatter(self, z: float) -> KeptScatter:
-        item = KeptScatter()
+    def _scatter(self, z: float) -> Scatter:
+        item = Scatter()
         item.setZValue(z)
         self.plot.add(item)
         return item
@@ -86,11 +74,7 @@ class ClassPoints(QObject):
 
     def set_wrong(self, rows: np.ndarray) -> None:
         """Ring the examples with these indices (misclassified ones)."""
-        points = self._x[np.asarray(rows, int)][: self.most]
-        if _are_at(self._rings, points):
-            return
-        self._rings.setVisible(len(points) > 0)
-        self._rings.setData(x=points[:, 0], y=points[:, 1], symbol="o", size=13, brush=None, pen=_pen("text", 1.4))
+        self._rings.set(self._x[np.asarray(rows, int)][: self.most])
 
     def set_selected(self, row: int | None) -> None:
         """Ring one example in the accent."""
@@ -130,7 +114,6 @@ class ClassPoints(QObject):
     def _restyle(self) -> None:
         for key in self._items:
             self._style(key)
-        self._rings.setPen(_pen("text", 1.4))
         self._chosen.setPen(_pen("accent", 2.4))
 
 
@@ -145,6 +128,46 @@ def _pen(role: str, width: float) -> QPen:
     # a pen of pixels: a scatter item scales its symbols
     pen.setCosmetic(True)
     return pen
+
+
+class Rings(Overlay):
+    """Rings of one size around many places; which ones changes with each frame of a running run."""
+
+    def __init__(self, size: float = 13.0) -> None:
+        super().__init__(z=60)
+        self.size = size
+        self.places = np.empty((0, 2))
+
+    def set(self, places: np.ndarray) -> None:
+        """Replace all of them, (n, 2); nothing is painted where they are the same."""
+        if not np.array_equal(places, self.places):
+            self.places = places
+            self.update()
+
+    def paint(self, painter: QPainter, option: Any, widget: QWidget | None = None) -> None:
+        if not len(self.places):
+            return
+        ratio = painter.device().devicePixelRatioF()
+        ring = _ring(self.size, 1.4, theme.color("text").rgba(), ratio)
+        half = (self.size + 3.0) / 2
+        x, y = self.pixels(self.places[:, 0], self.places[:, 1])
+        for place in zip((x - half).tolist(), (y - half).tolist(), strict=True):
+            painter.drawPixmap(QPointF(*place), ring)
+
+
+@lru_cache(maxsize=8)
+def _ring(size: float, width: float, colour: int, ratio: float) -> QPixmap:
+    """A ring on a transparent square of size + 3; drawing it is far quicker than drawing a circle."""
+    side = size + 3.0
+    result = QPixmap(math.ceil(side * ratio), math.ceil(side * ratio))
+    result.setDevicePixelRatio(ratio)
+    result.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(result)
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(QPen(QColor.fromRgba(colour), width))
+    painter.drawEllipse(QPointF(side / 2, side / 2), size / 2, size / 2)
+    painter.end()
+    return result
 
 
 class CurveMarks(Overlay):

@@ -102,7 +102,7 @@ def test_rings_and_accuracy_equal_an_independent_count(
     said = (outputs[:, 0] > 0).astype(int) if outputs.shape[1] == 1 else outputs.argmax(axis=1)
     wrong = np.flatnonzero(said != dataset.y)
     assert np.array_equal(np.flatnonzero(picture_of(panel).score.wrong), wrong)
-    ringed = panel.examples.points._rings.getData()
+    ringed = panel.examples.points._rings.places.T
     np.testing.assert_allclose(np.column_stack(ringed), dataset.original(dataset.X)[wrong, :2])
     for name_, rows in (("training", run.problem.training), ("validation", run.problem.validation)):
         share = float(np.mean(said[rows] == dataset.y[rows]))
@@ -374,7 +374,7 @@ def test_of_a_large_data_set_some_are_drawn_and_all_are_counted(qtbot: Any, pane
     assert np.array_equal(picture_of(panel).score.wrong, said != dataset.y)
     share = float(np.mean(said[run.problem.training] == dataset.y[run.problem.training]))
     assert f"training {numbers.percent(share)}" in panel.readout.text
-    ringed = np.column_stack(panel.examples.points._rings.getData())
+    ringed = panel.examples.points._rings.places
     drawn = panel.examples._rows[np.isin(panel.examples._rows, np.flatnonzero(said != dataset.y))]
     np.testing.assert_allclose(ringed, dataset.X[drawn])
     index = int(panel.examples._rows[-1])

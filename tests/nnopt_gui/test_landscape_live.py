@@ -46,14 +46,17 @@ def test_while_it_plays_arrows_start_at_the_point(qtbot: Any, run: Run, live: bo
     expected = 30 if live else 20
     assert panel.scene.local is not None
     np.testing.assert_array_equal(panel.scene.local.theta, run.history.seek(expected).theta)
-    assert ("that of step 20" in panel.readout.text) is live
+    if live:
+        qtbot.waitUntil(lambda: "that of step 20" in panel.readout.text)  # a sentence stands for a moment
+    else:
+        assert "that of step 20" not in panel.readout.text
 
 
 def test_a_kept_plane_says_so_and_a_fresh_one_how_much_it_holds(qtbot: Any, run: Run) -> None:
     panel = LandscapePanel()
     opened(qtbot, panel, view_of(run, 20, playing=True))
     panel.show_view(view_of(run, 33, playing=True))
-    assert "The plane is that of step 20." in panel.readout.text
+    qtbot.waitUntil(lambda: "The plane is that of step 20." in panel.readout.text)
     show(panel, view_of(run, 33))
     assert "that of step" not in panel.readout.text
 

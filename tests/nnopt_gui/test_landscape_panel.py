@@ -278,7 +278,7 @@ def test_coarse_maps_come_first_and_fine_ones_keep_their_values() -> None:
     assert list(sizes) == sorted(sizes)
     assert len(sizes) >= 2
     pictures = list(landscapes(view_of(run), Ask("gradient_newton", 1.6)))
-    seen = [picture.values for picture in pictures if picture.values is not None]
+    seen = [picture.values for picture in pictures if picture is not None and picture.values is not None]
     assert [len(values) for values in seen] == sorted(len(values) for values in seen)
     first, last = seen[0], seen[-1]
     stride = (len(last) - 1) // (len(first) - 1)

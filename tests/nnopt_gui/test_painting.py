@@ -178,30 +178,72 @@ def test_the_lines_of_a_running_plot_are_not_kept(plot: LabPlot) -> None:
     assert (curve.curve.kept.painted, line.kept.painted) == (before[0] + 2, before[1] + 2)
 
 
-def test_axis_grid_legend_hatch_and_examples_are_not_painted_again_while_other_things_move(plot: LabPlot) -> None:
+@pytest.fixture
+def still(qtbot: Any, styled: QApplication) -> tuple[LabPlot, dict[str, Any], list[str]]:
+    """A plot with what stands still in it, by name, and the names of those that were painted."""
+    plot = LabPlot("distance", "loss")
+    qtbot.addWidget(plot)
+    plot.resize(500, 300)
+    plot.set_home(-2, 2, -1, 1)
     plot.set_legend([("loss", "training")])
-    hatch = plot.add(Hatch())
-    hatch.set([(-1.0, 0.5, "")])
     points = ClassPoints(plot)
     points.set(np.random.default_rng(0).uniform(-1, 1, (40, 2)), np.arange(40) % 2)
-    mark = plot.add(Mark("diamond", "newton"))
-    mark.set(-1.5, 0.0)
-    kept = [plot.left_axis._kept, plot.bottom_axis._kept, plot.grid._kept, plot.legend._kept, hatch._kept]
-    kept += [item.kept for item in points._items.values() if item.isVisible()]
+    items = {"left": plot.left_axis, "bottom": plot.bottom_axis, "grid": plot.grid, "legend": plot.legend}
+    items |= {"hatch": plot.add(Hatch()), "examples": points._items[0, True], "mark": plot.add(Mark("star", "newton"))}
+    items["hatch"].set([(-1.0, 0.5, "")])
+    items["mark"].set(-1.5, 0.0)
+    painted: list[str] = []
+
+    def watch(name: str, item: Any) -> None:
+        paint = item.paint
+
+        def watched(*given: Any) -> None:
+            painted.append(name)
+            paint(*given)
+
+        item.paint = watched
+
+    for name, item in items.items():
+        watch(name, item)
+    plot.show()
+    qtbot.waitExposed(plot)
     plot.place_legend()
-    repaint(plot, 4)
-    before = [one.painted for one in kept]
-    assert min(before) > 0
+    repaint(plot, 3)
+    return plot, items | {"points": points}, painted
+
+
+def test_axis_grid_legend_hatch_and_examples_are_not_painted_again_while_other_things_move(still: Any) -> None:
+    plot, items, painted = still
+    assert set(painted) == items.keys() - {"points"}
+    painted.clear()
     for x in (-1.0, 0.0, 1.0):
-        mark.set(x, 0.0)
-        plot.viewport().repaint()
-    assert [one.painted for one in kept] == before
-    hatch.set([(-1.0, 0.7, "")])
-    points.set(np.zeros((40, 2)), np.arange(40) % 2)
-    plot.set_home(-3, 3, -1, 2)
+        items["mark"].set(x, 0.0)
+        QApplication.processEvents()
+    assert set(painted) == {"mark"}
+    items["hatch"].set([(-1.0, 0.7, "")])
+    items["points"].set(np.zeros((40, 2)), np.arange(40) % 2)
     plot.set_legend([("loss", "training"), ("model", "model")])
+    QApplication.processEvents()
+    assert {"hatch", "examples", "legend"} <= set(painted)
+    assert not {"left", "bottom", "grid"} & set(painted)
+    plot.set_home(-3, 3, -1, 2)
+    QApplication.processEvents()
+    assert {"left", "bottom", "grid"} <= set(painted)
+
+
+def test_what_is_kept_on_the_screen_is_drawn_as_it_is_in_a_vector_picture(still: Any) -> None:
+    plot, items, painted = still
+    painted.clear()
+    picture = QPicture()
+    painter = QPainter(picture)
+    plot.render(painter)
+    painter.end()
+    assert set(painted) == items.keys() - {"points"}
     repaint(plot, 2)
-    assert all(now > then for now, then in zip([one.painted for one in kept], before, strict=True))
+    painted.clear()
+    items["mark"].set(1.0, 0.0)
+    QApplication.processEvents()
+    assert set(painted) == {"mark"}
 
 
 def test_words_keep_their_distance_to_what_they_name_while_a_run_plays(plot: LabPlot) -> None:
