@@ -15,13 +15,14 @@ from nnopt.analysis.landscape import losses
 from nnopt.analysis.restarts_result import Restarts, Validation
 from nnopt.errors import SettingsError, ShapeError, UnsupportedError
 from nnopt.optimizers.base import Optimizer
-from nnopt.optimizers.batches import AllRows, Batches, Full, Sampler
+from nnopt.optimizers.batches import AllRows, Batches, Full, Sampler, round_of
 from nnopt.optimizers.schedules import Schedule
 from nnopt.optimizers.stopping import Watch
 from nnopt.runs.blas import one_thread
 from nnopt.runs.experiment import Stop
 from nnopt.runs.minimize import as_objective
 from nnopt.runs.stage import Arrival, Stage
+from nnopt.runs.standstill import Standstill, standing_after, why_stuck
 from nnopt.runs.state import Outcome, State
 from nnopt.runs.stationary import goes_on, why
 
@@ -103,6 +104,7 @@ class Ensemble:
         self._final = thetas.copy()
         self._outcomes = [Outcome("running", 0)] * count
         self._watches = [Watch()] * count
+        self._standing: dict[int, Standstill] = {}
         self._best = thetas.copy()
         self._steps: list[int] = []
         self._curves: list[Array] = []
@@ -121,10 +123,11 @@ class Ensemble:
             while made < steps and len(self._alive) and not (should_stop is not None and should_stop()):
                 rate = self._stage.learning_rate(self.step)
                 move = self._updater.update(self._theta, self._value, self._gradient, self._rows, rate)
+                before = (self._theta, self._value)
                 self._theta = (self._theta + move).astype(self._theta.dtype, copy=False)
                 self.step += 1
                 made += 1
-                self._arrive(_norms(move))
+                self._arrive(_norms(move), before)
         return made
 
     def result(self) -> Restarts:
@@ -148,8 +151,9 @@ class Ensemble:
         outcomes = tuple(stopped if outcome.running else outcome for outcome in found.outcomes)
         return replace(found, outcomes=outcomes)
 
-    def _arrive(self, lengths: Array) -> None:
-        """Evaluate the batches of this step, measure if it is time, and let runs leave that have ended."""
+    def _arrive(self, lengths: Array, before: tuple[Array, Array] | None = None) -> None:
+        """Evaluate the batches of this step, measure if it is time, and let runs leave that have ended. before: theta
+        and losses before the update."""
         with np.errstate(all="ignore"):
             self._rows = self._drawn()
             self._value, self._gradient = self._evaluate(self._theta, self._rows)
@@ -167,9 +171,28 @@ class Ensemble:
                 if self.step % self._every == 0:
                     self._measured(value)
                     early = self._watched()
-        leave = diverged | converged | early
+        stuck = early if before is None else self._stuck(*before)
+        leave = diverged | converged | stuck | early
         if leave.any():
-            self._let_go(leave, diverged, converged, norms)
+            self._let_go(leave, diverged, converged, stuck, norms)
+
+    def _stuck(self, thetas: Array, values: Array) -> npt.NDArray[np.bool_]:
+        """Which of the runs stand still for good; thetas (K, P), values (K,): before the update."""
+        stuck = np.zeros(len(self._alive), dtype=np.bool_)
+        every = round_of(self._samplers[0]) if self._samplers else 1
+        # where theta is the same, so is its full loss
+        level = self._value == values if every == 1 else np.full(len(stuck), every > 1)
+        standing = {}
+        for place in np.flatnonzero(level).tolist():
+            index = int(self._alive[place])
+            state = self._arrival(place).state
+            before = State(self.step - 1, thetas[place].astype(np.float64), state.slots)
+            found = standing_after(self._standing.get(index), before, state, self._stage.schedule, every)
+            if found is not None:
+                standing[index] = found
+                stuck[place] = found.stuck
+        self._standing = standing
+        return stuck
 
     def _drawn(self) -> npt.NDArray[np.intp] | None:
         if not self._samplers:
@@ -210,7 +233,7 @@ class Ensemble:
         rows = None if self._rows is None else self._rows[place]
         return Arrival(state, rows, float(self._value[place]), self._gradient[place].astype(np.float64))
 
-    def _let_go(self, leave: Array, diverged: Array, converged: Array, norms: Array) -> None:
+    def _let_go(self, leave: Array, diverged: Array, converged: Array, stuck: Array, norms: Array) -> None:
         for place in np.flatnonzero(leave):
             index = self._alive[place]
             if diverged[place]:
@@ -219,6 +242,9 @@ class Ensemble:
             elif converged[place]:
                 reason = why(self._stage, self._theta[place].astype(np.float64), float(norms[place]))
                 outcome = Outcome("converged", self.step, f"converged at step {self.step}: {reason}")
+            elif stuck[place]:
+                reason = why_stuck(self._stage, self._arrival(int(place)))
+                outcome = Outcome("stuck", self.step, f"stopped at step {self.step}, stuck: {reason}")
             else:
                 reason = self._stage.rule.reason(self._watches[index])
                 outcome = Outcome("stopped_early", self.step, f"stopped early at step {self.step}: {reason}")

@@ -182,6 +182,18 @@ class _Draws:
         return t * self.size / self.n
 
 
+def round_of(sampler: Sampler) -> int:
+    """Steps after which every batch that there will ever be has been seen: 1 where it is always all of them, an epoch
+    for single examples; 0 where there is no such number, as batches are put together anew.
+
+    >>> [round_of(batches.sampler(n=10, seed=0)) for batches in (Full(), Single(), Mini(size=4))]
+    [1, 10, 0]
+    """
+    if isinstance(sampler, AllRows):
+        return 1
+    return sampler.n if isinstance(sampler, _Shuffled) and sampler.size == 1 else 0
+
+
 def _generator(seed: int, epoch: int) -> np.random.Generator:
     key = np.array([seed ^ _STREAM, epoch], dtype=np.uint64)
     return np.random.Generator(np.random.Philox(key=key))

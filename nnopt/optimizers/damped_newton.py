@@ -10,19 +10,16 @@ from typing import Annotated, ClassVar, NamedTuple
 import numpy as np
 
 from nnopt.optimizers.base import Local, Matrix, Optimizer, Settings, Slots, Update, Vector, register
-from nnopt.optimizers.escape import NO_SLOPE, negative_among, step_out, way_out
-from nnopt.optimizers.gain import ACCEPTABLE, GOOD, POOR, gain_ratio, model_change, value_at
-from nnopt.optimizers.linear import cholesky, solve_cholesky
+from nnopt.optimizers.escape import LOOK, NO_SLOPE, negative_among, step_out, way_out
+from nnopt.optimizers.gain import ACCEPTABLE, GOOD, POOR, gain_ratio, model_change, noise_of, value_at
+from nnopt.optimizers.linear import cholesky, length_of, solve_cholesky
 from nnopt.settings import above, at_least
 
 REFUSED = "no step: the damping was raised, the model did not predict the loss"
 SHORTENED = "step shortened: the model did not predict the loss, the damping was raised"
 TRIALS = 10
-#: bounds of the damping, in units of the curvature's own size
+#: bounds of the damping, in units of the curvature's own size: below the first it is none
 SMALLEST, LARGEST = 1e-12, 1e16
-#: eigenvalues are computed where a step promises less than this share of what a unit length along the most negative
-#: curvature there can be would promise
-LOOK = 1e-2
 
 
 class Damping(Slots, frozen=True, gc=False):
@@ -41,13 +38,15 @@ class DampedNewton(Settings, Optimizer, frozen=True, tag="damped_newton"):
 
     mu is raised (x 4) until H + mu I has a Cholesky factor and the gain ratio rho = actual / predicted decrease of the
     loss is acceptable (> 1e-4); rho > 0.75 lowers it (/ 4) for the next step, rho < 0.25 raises it. A step that stays
-    bad after 10 trials is refused: theta stays, the damping reached is kept.
+    bad after 10 trials is refused: theta stays, the damping reached is kept, and the next update goes on from there,
+    until the step is lost in the rounding of theta or of the loss.
 
     Where the gradient has no part along the negative curvature, such steps slide into a saddle. When they promise
     little beside what a unit length along it might (mu / 2 at most, as H + mu I is positive definite), the eigenvalues
     are computed, and the step gets a part of length lr along the most negative one, in the direction `way_out` says:
     a^2 s + a d is made for the first a of 1, 1/2, 1/4, ... at which the loss falls as far as can be expected (Moré &
-    Sorensen 1979; see `step_out`).
+    Sorensen 1979; see `step_out`). So it does where the gradient has a part along far smaller negative curvatures
+    alone: mu, which the large one needs, leaves next to nothing of the step along them.
 
     lr: factor on the step, > 0.  damping: mu at the start, >= 0, in units of curvature.
     detail: damping_before, damping, damping_after, predicted and actual (changes of the loss; negative is a decrease),
@@ -86,15 +85,15 @@ class DampedNewton(Settings, Optimizer, frozen=True, tag="damped_newton"):
         if not np.isfinite(hessian).all():
             return Update(np.full_like(gradient, np.nan), slots)
         mu = slots.damping
-        lift = _unit(hessian)
+        bounds = _bounds(hessian, local)
         predicted = actual = ratio = 0.0
         trials, looked = 0, Looked()
         for trials in range(1, TRIALS + 1):
-            mu, step = _definite_step(hessian, gradient, mu, lift)
+            mu, step = _definite_step(hessian, gradient, mu, bounds)
             step = lr * step
             predicted = model_change(gradient, hessian, step)
             if trials == 1 and not semidefinite and -predicted < 0.5 * LOOK * mu * lr * lr:
-                looked = _look(local, hessian, step, lr)
+                looked = _look(local, hessian, step, lr, -predicted)
                 if looked.step is not None:
                     step, actual = looked.step, looked.value - value
                     predicted = model_change(gradient, hessian, step)
@@ -103,15 +102,15 @@ class DampedNewton(Settings, Optimizer, frozen=True, tag="damped_newton"):
             actual = value_at(local, local.theta + step) - value
             # a step of zero where there is a slope is no step, however well it is predicted
             ratio = gain_ratio(actual, predicted, value) if step.any() or not gradient.any() else -np.inf
-            if ratio > ACCEPTABLE or mu >= LARGEST * lift:
+            if ratio > ACCEPTABLE or mu >= bounds.largest:
                 break
-            mu = _raised(mu, lift)
+            mu = bounds.raised(mu)
         accepted = ratio > ACCEPTABLE
         after = mu
         if accepted and ratio > GOOD:
-            after = mu / 4 if mu > SMALLEST * lift else 0.0
+            after = mu / 4 if mu > bounds.smallest else 0.0
         elif accepted and ratio < POOR:
-            after = _raised(mu, lift)
+            after = bounds.raised(mu)
         detail = {
             "damping_before": slots.damping,
             "damping": mu,
@@ -145,13 +144,14 @@ class Looked(NamedTuple):
     detail: Mapping[str, float] = MappingProxyType({})
 
 
-def _look(local: Local, hessian: Matrix, step: Vector, lr: float) -> Looked:
-    """Whether curvature is negative where the gradient does not see it, and the way out. step (P,): the usual one."""
+def _look(local: Local, hessian: Matrix, step: Vector, lr: float, gain: float) -> Looked:
+    """Whether curvature is negative where the gradient does not see it, and the way out. step (P,): the usual one,
+    gain: what it promises."""
     if cholesky(hessian) is not None:
         return Looked()
     values, vectors = np.linalg.eigh(hessian)
     detail = {"negative": float(negative_among(values)), "smallest": float(values[0])}
-    way = way_out(values, vectors, local.gradient, local.theta, local.value)
+    way = way_out(values, vectors, local.gradient, local.theta, local.value, gain / (lr * lr))
     if way is None:
         return Looked(detail=detail)
     found = step_out(local, step, lr * way, lr * lr * float(values[0]))
@@ -161,16 +161,36 @@ def _look(local: Local, hessian: Matrix, step: Vector, lr: float) -> Looked:
     return Looked(longer, found.value, found.factor * lr, detail)
 
 
-def _unit(hessian: Matrix) -> float:
-    """The scale on which damping matters: the mean absolute diagonal entry, 1 for a Hessian of zeros."""
-    return float(np.abs(hessian.diagonal()).mean()) or 1.0
+class Bounds(NamedTuple):
+    """Between what damping makes sense. smallest: a smaller one is none; first: with which raising begins; largest:
+    above it nothing is left of a step.
+
+    >>> bounds = Bounds(smallest=1e-12, first=1e-6, largest=1e16)
+    >>> bounds.raised(0.0), bounds.raised(0.5), bounds.raised(1e16)
+    (1e-06, 2.0, 1e+16)
+    """
+
+    smallest: float
+    first: float
+    largest: float
+
+    def raised(self, mu: float) -> float:
+        """Four times mu, within the bounds."""
+        return min(max(4.0 * mu, self.first), self.largest)
 
 
-def _raised(mu: float, lift: float) -> float:
-    return min(max(4.0 * mu, 1e-6 * lift), LARGEST * lift)
+def _bounds(hessian: Matrix, local: Local) -> Bounds:
+    """In units of the curvature's size; and however flat the Hessian, from where the step g / mu is still many times
+    longer than theta to where it changes no parameter any more, or promises less than rounding."""
+    lift = float(np.abs(hessian.diagonal()).mean()) or 1.0
+    slope, length = length_of(local.gradient), length_of(local.theta)
+    unmoved = LARGEST * slope / length if length > 0 else math.inf
+    unseen = slope * (slope / noise_of(local.value))
+    enough = max(LARGEST * max(lift, float(np.abs(hessian).max())), min(unmoved, unseen))
+    return Bounds(SMALLEST * lift, max(1e-6 * lift, slope / (LARGEST * max(1.0, length))), min(enough, 1e300))
 
 
-def _definite_step(hessian: Matrix, gradient: Vector, mu: float, lift: float) -> tuple[float, Vector]:
+def _definite_step(hessian: Matrix, gradient: Vector, mu: float, bounds: Bounds) -> tuple[float, Vector]:
     """The smallest tried mu >= the given one for which H + mu I is positive definite, and its step (P,)."""
     diagonal = np.diag_indices_from(hessian)
     while True:
@@ -179,6 +199,6 @@ def _definite_step(hessian: Matrix, gradient: Vector, mu: float, lift: float) ->
         factor = cholesky(lifted)
         if factor is not None:
             return mu, -solve_cholesky(factor, gradient)
-        if mu >= LARGEST * lift:
+        if mu >= bounds.largest:
             return mu, np.zeros_like(gradient)
-        mu = _raised(mu, lift)
+        mu = bounds.raised(mu)

@@ -23,6 +23,9 @@ EPS = float(np.finfo(np.float64).eps)
 #: a negative curvature so many times larger than |g| is that of a saddle. Beside a curve of minima that bends with
 #: radius R the curvature along it is |g| / R, of either sign: as in deep linear networks, whose minima are no points
 CLEAR = 1e3
+#: a step promises little where it promises less than this share of what a unit length along the most negative curvature
+#: would gain; the gradient leads away along it by what it has along curvatures down to that share of it
+LOOK, LED = 1e-2, 0.1
 
 
 def negative_among(values: Vector) -> int:
@@ -34,12 +37,18 @@ def negative_among(values: Vector) -> int:
     return int(np.count_nonzero(values < -len(values) * EPS * np.abs(values).max()))
 
 
-def way_out(values: Vector, vectors: Matrix, gradient: Vector, theta: Vector, value: float) -> Vector | None:
+def way_out(
+    values: Vector, vectors: Matrix, gradient: Vector, theta: Vector, value: float, gain: float = math.inf
+) -> Vector | None:
     """The unit eigenvector (P,) of the most negative curvature if the gradient has no part along negative curvature,
     turned downhill if there is any slope along it, else so that its largest entry is positive. None if there is no
     negative curvature, or if the gradient leads there, or if |g| is larger than that curvature (see `leaves`).
 
-    values (P,) ascending, vectors (P, P) in columns: the Hessian's. gradient, theta (P,), value: the loss there.
+    values (P,) ascending, vectors (P, P) in columns: the Hessian's. gradient, theta (P,), value: the loss there. gain:
+    decrease that the step at hand promises. Where that is little beside what a unit length along the most negative
+    curvature would gain (less than LOOK of it), only curvatures of its size count as negative (a tenth of it at least):
+    a slope along a far smaller one does not lead away along the large one, and hides it.
+
     No part is one that cannot be told from rounding: of the gradient, of theta (which moves the gradient by the
     curvature times as much), or of the loss, by which its use would have to be seen.
 
@@ -48,15 +57,20 @@ def way_out(values: Vector, vectors: Matrix, gradient: Vector, theta: Vector, va
     array([0., 1.])
     >>> way_out(values, vectors, np.array([2.0, -0.1]), np.array([1.0, 0.05]), 1.0) is None
     True
+    >>> hidden, slope = np.array([-3e5, -1e-3]), np.array([0.0, 1.0])
+    >>> way_out(hidden, np.eye(2), slope, slope, 1.0) is None, way_out(hidden, np.eye(2), slope, slope, 1.0, gain=1e-6)
+    (True, array([1., 0.]))
     """
     count, slope = negative_among(values), math.sqrt(gradient @ gradient)
     if not count or -values[0] < slope:
         return None
+    if gain < -0.5 * LOOK * values[0]:
+        count = int(np.count_nonzero(values <= LED * values[0]))
     along = vectors[:, :count].T @ gradient
     size = slope + float(np.abs(values).max()) * math.sqrt(theta @ theta)
     rounding = len(values) * EPS * size
-    gain = 1.5 * float(np.sum(along * along / -values[:count]))
-    if math.sqrt(along @ along) > rounding and gain > noise_of(value):
+    led = 1.5 * float(np.sum(along * along / -values[:count]))
+    if math.sqrt(along @ along) > rounding and led > noise_of(value):
         return None
     return turned(vectors[:, 0], float(along[0]), rounding)
 
@@ -72,7 +86,7 @@ def turned(direction: Vector, slope: float, rounding: float = 0.0) -> Vector:
     return -direction if side > 0 else direction
 
 
-def step_out(local: Local, step: Vector, direction: Vector, bend: float, most: int = 60) -> Found:
+def step_out(local: Local, step: Vector, direction: Vector, bend: float, most: int = 1100) -> Found:
     """The first a of 1, 1/2, 1/4, ... for which theta + a^2 step + a direction is lower by a quarter at least of what
     the quadratic model promises for it, a^2 |g.step + bend / 2|, and by more than rounding.
 
@@ -167,6 +181,6 @@ def leaves(update: Update, value: float, slope: float) -> bool:
 
 
 __all__ = [
-    "CLEAR", "EPS", "NO_SLOPE", "Lowest", "leaves", "lowest_curvature", "negative_among", "step_out", "turned",
+    "CLEAR", "EPS", "LOOK", "NO_SLOPE", "Lowest", "leaves", "lowest_curvature", "negative_among", "step_out", "turned",
     "way_out",
 ]  # fmt: skip

@@ -23,6 +23,15 @@ def noise_of(value: float) -> float:
     return 8 * float(np.finfo(np.float64).eps) * max(abs(value), 1e-300)
 
 
+def changes(theta: Vector, step: Vector) -> bool:
+    """Whether any parameter of theta (P,) is another number after the step (P,), or the step is lost in rounding.
+
+    >>> changes(np.array([1.0, 2.0]), np.array([1e-17, 0.0])), changes(np.array([0.0]), np.array([1e-300]))
+    (False, True)
+    """
+    return bool((theta + step != theta).any())
+
+
 def allowance(expected: float, value: float) -> float:
     """How much higher than asked a loss may be, by rounding. expected: the decrease that a model or slope promises.
 
@@ -76,4 +85,6 @@ def value_at(local: Local, theta: Vector) -> float:
         return math.inf
 
 
-__all__ = ["ACCEPTABLE", "GOOD", "POOR", "allowance", "gain_ratio", "model_change", "noise_of", "value_at"]
+__all__ = [
+    "ACCEPTABLE", "GOOD", "POOR", "allowance", "changes", "gain_ratio", "model_change", "noise_of", "value_at",
+]  # fmt: skip

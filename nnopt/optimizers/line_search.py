@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from nnopt.optimizers.base import Vector
-from nnopt.optimizers.gain import allowance
+from nnopt.optimizers.gain import allowance, changes, noise_of
 
 NOT_DOWNHILL = "the direction does not lead downhill"
 NO_DECREASE = "no step along the direction lowers the loss enough"
@@ -58,8 +58,10 @@ def armijo(
     """The first a of first, first * shrink, first * shrink^2, ... with phi(a) <= phi(0) + decrease * a * phi'(0).
 
     Armijo (1966); Nocedal & Wright (2006), algorithm 3.1. value_at: theta -> f. value, gradient (P,): at theta (P,).
-    direction (P,): any with gradient . direction < 0. decrease: in (0, 1); shrink: in (0, 1); most: evaluations, at
-    most. A loss that is not finite counts as too high; a decrease below the rounding noise of f is not asked for.
+    direction (P,): any with gradient . direction < 0. decrease: in (0, 1); shrink: in (0, 1); most: evaluations after
+    which the search ends, unless the step tried next would still change theta and promises more than rounding: one that
+    works may lie there. A loss that is not finite counts as too high; a decrease below the rounding noise of f is not
+    asked for.
 
     >>> theta = np.array([1.0])
     >>> found = armijo(lambda t: float(t @ t), theta, np.array([-6.0]), 1.0, np.array([2.0]))
@@ -69,14 +71,15 @@ def armijo(
     slope = float(gradient @ direction)
     if not (slope < 0 and math.isfinite(slope)):
         return Found(0.0, value, None, 0, NOT_DOWNHILL)
-    factor = first
-    for evaluations in range(1, most + 1):
+    factor, evaluations, noise = first, 0, noise_of(value)
+    while evaluations < most or (-factor * slope > noise and changes(theta, factor * direction)):
+        evaluations += 1
         there = _value(value_at, theta + factor * direction)
         rounding = allowance(-factor * slope, value) if factor >= FORGIVEN * first else 0.0
         if there <= value + decrease * factor * slope + rounding and (there < value or rounding > 0):
             return Found(factor, there, None, evaluations)
         factor *= shrink
-    return Found(0.0, value, None, most, NO_DECREASE)
+    return Found(0.0, value, None, evaluations, NO_DECREASE)
 
 
 def strong_wolfe(
@@ -96,7 +99,8 @@ def strong_wolfe(
     interpolation kept away from the bracket's ends). evaluate: theta -> (f, gradient (P,)). The rest as in `armijo`;
     0 < decrease < curvature < 1. Two losses that differ by rounding noise alone count as equal, their slopes decide.
 
-    If evaluations run out, the best a found that lowers the loss enough is returned with its reason, else 0.
+    If evaluations run out, the best a found that lowers the loss enough is returned with its reason. While none has,
+    the search goes on as long as the shorter steps promise more than rounding and change theta; then it is 0.
 
     >>> theta = np.array([1.0])
     >>> found = strong_wolfe(lambda t: (float(t @ t), 2 * t), theta, np.array([-6.0]), 1.0, np.array([2.0]))
@@ -153,7 +157,7 @@ class _Line:
     def zoom(self, low: _Point, high: _Point) -> Found:
         """Algorithm 3.6: `low` is the best point so far that lowers the loss enough, and phi falls from it towards
         `high`."""
-        while self.evaluations < self.most:
+        while self.evaluations < self.most or self.promising(low, high):
             width = high.factor - low.factor
             if abs(width) <= 1e-15 * max(low.factor, high.factor):
                 break
@@ -167,6 +171,11 @@ class _Line:
                 high = low
             low = point
         return self.found(low, STILL_STEEP if low.factor > 0 else NO_DECREASE)
+
+    def promising(self, low: _Point, high: _Point) -> bool:
+        """Whether nothing is found yet and a step that works may still be shorter than all that were tried."""
+        promise, noise = -high.factor * self.start.slope, noise_of(self.start.value)
+        return low.factor == 0 and promise > noise and changes(self.theta, high.factor * self.direction)
 
     def at(self, factor: float) -> _Point:
         self.evaluations += 1

@@ -224,6 +224,8 @@ def conjugate_gradients(
         negative = lifted <= 0
         # a curvature that is rounding alone says nothing about how far to go: as far as the largest one would
         size = abs(lifted) if abs(lifted) > 1e-14 * scale else scale or 1.0
+        # however flat, the way and its slope stay finite numbers
+        size = max(size, 1e-300 * max(math.sqrt(square), square))
         far = square / (size * length)
         step += far * direction
         residual += far * bent

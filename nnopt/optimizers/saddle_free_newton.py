@@ -10,6 +10,7 @@ from nnopt.optimizers.base import Local, Optimizer, Settings, Slots, Update, Vec
 from nnopt.optimizers.escape import NO_SLOPE, negative_among, step_out, way_out
 from nnopt.optimizers.gain import gain_ratio, model_change, value_at
 from nnopt.optimizers.line_search import armijo
+from nnopt.optimizers.linear import length_of
 from nnopt.settings import above, between, described
 
 ESCAPES = "curvature is negative: the step leads away along it, where Newton's would lead up"
@@ -25,7 +26,9 @@ class SaddleFreeNewton(Settings, Optimizer, frozen=True, tag="saddle_free_newton
     goes along positive curvature, away from the saddle along negative. Sizes |l| below floor * max |l| count as that.
     Where the gradient has no part along negative curvature, that step would go to the saddle: it gets a part of length
     lr along the most negative curvature, in the direction `way_out` says, and a^2 s + a d is made for the first a of
-    1, 1/2, 1/4, ... at which the loss falls as far as can be expected (Moré & Sorensen 1979; see `step_out`).
+    1, 1/2, 1/4, ... at which the loss falls as far as can be expected (Moré & Sorensen 1979; see `step_out`). So does a
+    step that promises little, because the floor shortens it, where the gradient has a part along far smaller negative
+    curvatures alone.
 
     With `backtracking` the step is halved until it lowers the loss enough (Armijo 1966), or refused; without it every
     step is made, as in the paper. With mini-batches H, g and the loss are the batch's. Where H is zero, s = -g.
@@ -65,12 +68,16 @@ class SaddleFreeNewton(Settings, Optimizer, frozen=True, tag="saddle_free_newton
             return Update(np.full_like(gradient, np.nan), slots)
         values, vectors = np.linalg.eigh(hessian)
         sizes = np.abs(values)
-        floor = float(self.floor * sizes.max()) or 1.0
+        slope, largest = length_of(gradient), float(sizes.max())
+        # not lower than where the step and its slope are still finite numbers
+        floor = max(self.floor * largest, 1e-300 * max(slope, slope * slope)) if largest > 0 else 1.0
         step = -lr * (vectors @ ((vectors.T @ gradient) / np.maximum(sizes, floor)))
         factor, evaluations, refused, escape = 1.0, 1, False, 0.0
         # rounding may turn the sign of a curvature that is zero
         negative = negative_among(values)
-        way = way_out(values, vectors, gradient, local.theta, value)
+        # by |H| the step gains half its slope
+        promise = -0.5 * float(gradient @ step)
+        way = way_out(values, vectors, gradient, local.theta, value, promise / (lr * lr))
         out = None if way is None else step_out(local, step, lr * way, lr * lr * float(values[0]))
         if way is not None and out is not None and out.factor > 0:
             factor, evaluations, actual = out.factor, out.evaluations, out.value - value

@@ -66,6 +66,10 @@ class Schedule:
         """The analytic verdict on sum a_t = infinity and sum a_t^2 < infinity, with its reasons."""
         raise NotImplementedError
 
+    def settled(self, t: int) -> bool:
+        """Whether the factor is known to be the same at every step from t on."""
+        return False
+
     def partial_sums(self, lr: float, steps: int) -> tuple[Floats, Floats]:
         """(sum of a_0..a_t, sum of their squares) for t = 0 .. steps - 1, a_t = lr * factor(t): two arrays (steps,)."""
         with np.errstate(over="ignore"):
@@ -109,6 +113,9 @@ class Constant(Settings, Schedule, frozen=True, tag="constant"):
     def factors(self, steps: npt.ArrayLike) -> Floats:
         return np.ones(np.asarray(steps).size)
 
+    def settled(self, t: int) -> bool:
+        return True
+
     def robbins_monro(self) -> Verdict:
         return _CONSTANT
 
@@ -129,6 +136,9 @@ class InverseTime(Settings, Schedule, frozen=True, tag="inverse_time"):
     def factors(self, steps: npt.ArrayLike) -> Floats:
         with np.errstate(over="ignore"):
             return np.asarray(1.0 / (1.0 + self.d * np.asarray(steps, dtype=np.float64).ravel()))
+
+    def settled(self, t: int) -> bool:
+        return self.d == 0
 
     def robbins_monro(self) -> Verdict:
         if self.d == 0:
@@ -156,6 +166,9 @@ class Power(Settings, Schedule, frozen=True, tag="power"):
 
     def factors(self, steps: npt.ArrayLike) -> Floats:
         return np.asarray((np.asarray(steps, dtype=np.float64).ravel() + 1.0) ** -self.d)
+
+    def settled(self, t: int) -> bool:
+        return self.d == 0
 
     def robbins_monro(self) -> Verdict:
         if self.d == 0:
@@ -186,6 +199,9 @@ class StepDecay(Settings, Schedule, frozen=True, tag="step"):
         falls = np.asarray(steps).ravel() // self.every
         return np.asarray(np.float64(self.by) ** falls)
 
+    def settled(self, t: int) -> bool:
+        return self.by == 1
+
     def robbins_monro(self) -> Verdict:
         if self.by == 1:
             return _CONSTANT
@@ -211,6 +227,9 @@ class Exponential(Settings, Schedule, frozen=True, tag="exponential"):
     def factors(self, steps: npt.ArrayLike) -> Floats:
         with np.errstate(over="ignore"):
             return np.asarray(np.exp(-self.d * np.asarray(steps, dtype=np.float64).ravel()))
+
+    def settled(self, t: int) -> bool:
+        return self.d == 0
 
     def robbins_monro(self) -> Verdict:
         if self.d == 0:
@@ -245,6 +264,9 @@ class Cosine(Settings, Schedule, frozen=True, tag="cosine"):
     def factors(self, steps: npt.ArrayLike) -> Floats:
         t = np.minimum(np.asarray(steps, dtype=np.float64).ravel(), self.steps)
         return np.asarray(self.floor + (1.0 - self.floor) * 0.5 * (1.0 + np.cos(np.pi * t / self.steps)))
+
+    def settled(self, t: int) -> bool:
+        return t >= self.steps or self.floor == 1
 
     def robbins_monro(self) -> Verdict:
         if self.floor > 0:
@@ -283,6 +305,10 @@ class Hold(Settings, Schedule, frozen=True, tag="hold"):
         t = np.asarray(steps).ravel()
         return np.where(t < self.k, 1.0, self.then.factors(np.maximum(t - self.k, 0)))
 
+    def settled(self, t: int) -> bool:
+        constant = self.then.settled(0) and self.then.factor(0) == 1.0
+        return constant if t < self.k else self.then.settled(t - self.k)
+
     def robbins_monro(self) -> Verdict:
         return self.then.robbins_monro()
 
@@ -311,6 +337,9 @@ class Warmup(Settings, Schedule, frozen=True, tag="warmup"):
     def factors(self, steps: npt.ArrayLike) -> Floats:
         t = np.asarray(steps).ravel()
         return np.where(t < self.k, (t + 1.0) / (self.k + 1.0), self.then.factors(np.maximum(t - self.k, 0)))
+
+    def settled(self, t: int) -> bool:
+        return t >= self.k and self.then.settled(t - self.k)
 
     def robbins_monro(self) -> Verdict:
         return self.then.robbins_monro()

@@ -22,6 +22,7 @@ from nnopt.runs.experiment import Experiment
 from nnopt.runs.log import COLUMNS, WATCHES, Columns, Floats, Frames, Table, Watches
 from nnopt.runs.problem import Problem
 from nnopt.runs.stage import Arrival, Stage
+from nnopt.runs.standstill import Standstill, standing_after, unmoved
 from nnopt.runs.state import Best, Memory, Outcome, State
 
 #: notes kept at most; a method that says something new at every step must not fill the memory
@@ -296,6 +297,18 @@ class History:
         for measured in range((at // stage.every + 1) * stage.every, step, stage.every):
             watch = stage.rule.update(watch, measured, self.row(measured)["validation_loss"])
         return watch
+
+    def _standstill_at(self, step: int) -> Standstill | None:
+        """How long theta had stood when a step was reached: told anew by the states since it last changed."""
+        era, state, since = _era(self._eras, step), self.seek(step), step
+        stage = self._stage(era)
+        while stage.round and since > era.start and unmoved(self.seek(since - 1), state):
+            since -= 1
+        standing = None
+        for before in range(since, step):
+            after = self.seek(before + 1)
+            standing = standing_after(standing, self.seek(before), after, stage.schedule, stage.round)
+        return standing
 
     def _stage(self, era: Era) -> Stage:
         """The stage of an era; where it has to be made again, others are let go of for it."""

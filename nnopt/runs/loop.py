@@ -18,6 +18,7 @@ from nnopt.runs.era import Era
 from nnopt.runs.history import History, row_of
 from nnopt.runs.log import COLUMNS
 from nnopt.runs.stage import Arrival, Stage
+from nnopt.runs.standstill import Standstill, standing_after, why_stuck
 from nnopt.runs.state import Memory, Outcome, State
 from nnopt.runs.stationary import goes_on, why
 
@@ -46,6 +47,7 @@ class Loop:
         self._said = ""
         self._head: tuple[State, Rows | None, float, Vector] = first.stage.arrive(first.state)
         self._watch = first.watch
+        self._standstill: Standstill | None = None
         self._publish(first.stage, first.watch)
 
     @property
@@ -79,6 +81,7 @@ class Loop:
         but for lack of memory: `head` was evaluated before."""
         self.history._begin(era)
         self._head = head
+        self._standstill = None
         self._publish(era.stage, era.watch)
 
     def judge(self) -> None:
@@ -100,6 +103,7 @@ class Loop:
         # what the method said last, which is nothing if it fell silent after its last note
         copy._said = source.stage_at(step - 1).update(source.seek(step - 1)).note if step else ""
         copy._head = stage.arrive(state)
+        copy._standstill = source._standstill_at(step)
         copy._publish(stage, watch)
         return copy
 
@@ -128,21 +132,22 @@ class Loop:
         frame_mask, frame_shift, pack, packed = (1 << frames.shift) - 1, frames.shift, era.layout.pack, frames.array
         ring_mask, width = len(ring) - 1, era.layout.width
         objective, evaluate, update = stage.objective, stage.evaluate, update_of(stage.optimizer)
-        base, factor, constant = stage.base_rate, stage.schedule.factor, stage.constant
-        every, full, measured_at = stage.every, stage.full, stage.measures
+        schedule, base, factor, constant = stage.schedule, stage.base_rate, stage.schedule.factor, stage.constant
+        every, full, alone, measured_at = stage.every, stage.full, stage.round > 1, stage.measures
         held_out, watch, see, keep = stage.validation is not None, self._watch, stage.rule.update, history._watches.put
         converged_below = stage.gradient_norm
         longest = stage.explosion * era.scale
         sqrt = math.sqrt
         state, batch, value, gradient = self._head
         step, theta, slots = state.step, state.theta, state.slots
+        norm, standing = sqrt(gradient.dot(gradient)), self._standstill
         rate = base if constant else base * factor(step)
         # one for all steps: a method reads it during its update only
         local = Local(objective, theta, value, gradient, batch)
         while step < target:
             if should_stop is not None and should_stop():
                 return False
-            change = update(local, slots, rate)
+            here, change = value, update(local, slots, rate)
             move = change.step
             theta = theta + move
             theta.setflags(write=False)
@@ -156,6 +161,7 @@ class Loop:
                     history._note(step, change.note)
             step += 1
             slots = change.slots
+            before, norm_before = state, norm
             state = State(step, theta, slots)
             length = sqrt(move.dot(move))
             norm = sqrt(gradient.dot(gradient))
@@ -164,6 +170,12 @@ class Loop:
                 # once more, without overflow on the way
                 length, norm = length_of(move), length_of(gradient)
                 ended = not (length < longest and value - value == 0.0 and norm - norm == 0.0)
+            # where theta is the same, so is its full loss: a comparison of floats tells almost all others
+            if alone or (full and value == here and norm == norm_before):
+                standing = standing_after(standing, before, state, schedule, stage.round)
+                ended = ended or (standing is not None and standing.stuck)
+            else:
+                standing = None
             if not constant:
                 rate = base * factor(step)
             ring[step & ring_mask] = state
@@ -191,9 +203,10 @@ class Loop:
                     ended = ended or watch.stopped
             if ended or judged_norm < converged_below or step >= self.limit:
                 arrival = Arrival(state, batch, value, gradient)
-                history.outcome = self._verdict(stage, arrival, norm, length, judged_norm, watch)
+                history.outcome = self._verdict(stage, arrival, norm, length, judged_norm, watch, standing)
             # from here on the step is made: head first, then what readers see
             self.step_norm, self._head, self._watch = length, (state, batch, value, gradient), watch
+            self._standstill = standing
             history.length = step + 1
             history._watch = watch
             if ended or (judged_norm < converged_below and not history.outcome.running):
@@ -207,10 +220,17 @@ class Loop:
             judged = stage.measure(self.head).gradient_norm
         # where a change was made, the length of the step that led there says nothing about what follows
         length = self.step_norm if step > self.history._eras[-1].start else 0.0
-        return self._verdict(stage, self.head, row[1], length, judged, self._watch)
+        return self._verdict(stage, self.head, row[1], length, judged, self._watch, self._standstill)
 
     def _verdict(
-        self, stage: Stage, arrival: Arrival, norm: float, length: float, judged: float, watch: Watch
+        self,
+        stage: Stage,
+        arrival: Arrival,
+        norm: float,
+        length: float,
+        judged: float,
+        watch: Watch,
+        standing: Standstill | None,
     ) -> Outcome:
         era, step, value = self.history._eras[-1], arrival.state.step, arrival.value
         fault = ""
@@ -228,6 +248,8 @@ class Loop:
             return Outcome("diverged", step, f"diverged at step {step}: {fault}")
         if judged < stage.gradient_norm and not goes_on(stage, arrival):
             return Outcome("converged", step, f"converged at step {step}: {why(stage, arrival.state.theta, judged)}")
+        if standing is not None and standing.stuck:
+            return Outcome("stuck", step, f"stopped at step {step}, stuck: {why_stuck(stage, arrival)}")
         if watch.stopped:
             return Outcome("stopped_early", step, f"stopped early at step {step}: {stage.rule.reason(watch)}")
         if step >= self.limit:

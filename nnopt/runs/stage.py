@@ -13,7 +13,7 @@ import numpy as np
 
 from nnopt.errors import ShapeError, UnsupportedError
 from nnopt.optimizers.base import Local, Optimizer, Rows, Slots, Update, Vector, name_of, update_of
-from nnopt.optimizers.batches import AllRows, Batches, Full
+from nnopt.optimizers.batches import AllRows, Batches, Full, round_of
 from nnopt.optimizers.linear import length_of
 from nnopt.optimizers.schedules import Constant, Schedule
 from nnopt.optimizers.stopping import EarlyStopping
@@ -117,6 +117,8 @@ class Stage:
             raise UnsupportedError(NO_VALIDATION)
         self.rule = early if early is not None else LOOKS_ON
         self.full = isinstance(self.sampler, AllRows)
+        #: steps after which every batch has been seen, 0 if never
+        self.round = round_of(self.sampler)
         if curved and not self.full and not hasattr(objective, "batch"):
             raise UnsupportedError(
                 f"{type(optimizer).__name__} on mini-batches needs the curvature of a batch, and the objective has no "

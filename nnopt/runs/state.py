@@ -37,8 +37,9 @@ class State(msgspec.Struct, frozen=True, gc=False, eq=False):
 
 class Outcome(msgspec.Struct, frozen=True):
     """How a run stands. kind: "running", "converged" (gradient norm below the limit, and the method does not leave the
-    point as a saddle), "diverged" (first non-finite or exploding step), "stopped_early" (the validation loss no longer
-    improved) or "stopped" (all its steps made). step: where it ended. reason: one sentence, "" while running.
+    point as a saddle), "diverged" (first non-finite or exploding step), "stuck" (theta stays where it is for good, see
+    `standstill`), "stopped_early" (the validation loss no longer improved) or "stopped" (all its steps made). step:
+    where it ended. reason: one sentence, "" while running.
 
     >>> import nnopt
     >>> f, sgd = nnopt.functions.get("bowl"), nnopt.optimizers.SGD  # x^2 / 2: stable below the rate 2
@@ -46,7 +47,7 @@ class Outcome(msgspec.Struct, frozen=True):
     ['stopped', 'converged', 'diverged']
     """
 
-    kind: Literal["running", "converged", "diverged", "stopped_early", "stopped"]
+    kind: Literal["running", "converged", "diverged", "stuck", "stopped_early", "stopped"]
     step: int
     reason: str = ""
 

@@ -18,7 +18,7 @@ MEMORY = Memory(rows=2**10, keyframes=2**18, recent=2**16)
 
 FAILED = "failed"
 #: what may stand in a record's column `outcome`
-OUTCOMES = ("converged", "diverged", "stopped_early", "stopped", FAILED)
+OUTCOMES = ("converged", "diverged", "stuck", "stopped_early", "stopped", FAILED)
 
 
 class Task(Parcel, frozen=True):
@@ -34,8 +34,8 @@ class Task(Parcel, frozen=True):
 class Result(msgspec.Struct, frozen=True):
     """How a run ended.
 
-    outcome: "converged", "diverged", "stopped_early" or "stopped" as that of the run; "failed" where an error kept it
-    from being made. reason: one sentence on it.
+    outcome: "converged", "diverged", "stuck", "stopped_early" or "stopped" as that of the run; "failed" where an error
+    kept it from being made. reason: one sentence on it.
     steps_made: updates. training_loss, validation_loss: of all examples (of a function: its value), NaN where there are
     none. training_accuracy, validation_accuracy: shares classified correctly, NaN where that has no meaning.
     gradient_norm: of the last step's batch. All these are of the run's last state. best_validation_loss, best_step: the

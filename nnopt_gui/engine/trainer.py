@@ -42,7 +42,7 @@ from nnopt_gui.engine.pace import Meter, Pace
 #: seconds of updates between two snapshots when going flat out
 CHUNK_SECONDS = 0.01
 #: outcomes after which there is no next update ("stopped" is only the budget)
-ENDED = ("converged", "diverged", "stopped_early")
+ENDED = ("converged", "diverged", "stuck", "stopped_early")
 
 
 class Trainer(QThread):

@@ -257,8 +257,8 @@ def sentence(
         until, then = ("until", moved) if brief else ("until step", f"then a {moved} of")
         parts.append(f"{several} {until} <b>{numbers.integer(end)}</b>, {then} <b>{numbers.short(abs(fall), 2)}</b>.")
     flat = plateaus[-1] if plateaus and not plateaus[-1].escaped else None
-    if outcome.kind == "converged":
-        parts.append(f"Converged at step <b>{numbers.integer(outcome.step)}</b>: {_why(outcome)}.")
+    if outcome.kind in ("converged", "stuck"):
+        parts.append(f"{outcome.kind.title()} at step <b>{numbers.integer(outcome.step)}</b>: {_why(outcome)}.")
     elif flat is not None:
         again = "Flat again" if escaped else "Flat"
         since = "Now" if brief and escaped else f"{again} from {numbers.integer(flat.start)}:"

@@ -262,8 +262,16 @@ def test_damped_newton_refuses_a_step_of_zero_where_no_damping_makes_the_hessian
             return np.array([theta[1], theta[0]])
 
         def hessian(self, theta):
-            return np.array([[1e-30, 1.0], [1.0, 1e-30]])
+            return np.array([[1e-30, self.size], [self.size, 1e-30]])
 
+    # a diagonal that is next to nothing does not keep the damping small
+    Saddle.size = 1.0
+    history = minimize(Saddle(), DampedNewton(), steps=3)
+    assert history.stage_at(0).update(history.seek(0)).detail["damping"] > 1.0
+    assert history.value[-1] < history.value[0]
+    Saddle.size = 1e305
     history = minimize(Saddle(), DampedNewton(), steps=3)
     assert history.notes == ((0, REFUSED),)
-    assert history.seek(3).slots.damping >= history.seek(1).slots.damping
+    assert history.seek(2).slots.damping >= history.seek(1).slots.damping
+    assert (history.outcome.kind, history.outcome.step) == ("stuck", 2)
+    assert history.outcome.reason.endswith("stuck: no step lowers the loss")

@@ -97,7 +97,7 @@ def test_every_kind_of_network_agrees_with_separate_runs(case, batches):
     assert largest_difference(problem(**case), get("momentum")(lr=0.05), batches) < 1e-9
 
 
-@pytest.mark.parametrize("schedule", [InverseTime(d=0.1), Cosine(steps=40)])
+@pytest.mark.parametrize("schedule", [InverseTime(d=0.1), Cosine(steps=60)])
 def test_schedules_are_followed(schedule):
     assert largest_difference(problem(), get("sgd")(lr=0.3), Full(), schedule) < 1e-9
 

@@ -112,7 +112,9 @@ def test_damping_or_radius_before_and_after_are_explained_and_are_those_of_the_r
 @pytest.mark.parametrize("name", CAREFUL)
 def test_a_step_that_cannot_help_is_refused_and_why_is_said(name):
     history = minimize(Liar(), optimizers.get(name)(), [1.0, 2.0], steps=3)
-    assert np.array_equal(history.theta[:3], [[1.0, 2.0]] * 3)
+    assert np.array_equal(history.theta, [[1.0, 2.0]] * history.length)
+    # what is not remembered cannot change: their next update would be this one again
+    assert history.outcome.kind == ("stuck" if name in ("lbfgs", "saddle_free_newton") else "stopped")
     assert "no step" in history.notes[0][1]
     update = history.stage_at(1).update(history.seek(1))
     assert update.detail["accepted"] == 0.0
@@ -189,7 +191,7 @@ def test_runs_without_a_limit_end_where_nothing_is_left_to_gain(name):
     # the gradient falls through all the exponents of floats: no division by what has become zero
     for function, start in (("powell_singular", None), ("bowl", [3.0]), ("plateau", [1.5])):
         history = minimize(functions.get(function), optimizers.get(name)(), start, steps=400, stop=NEVER)
-        assert history.outcome.kind == "stopped"
+        assert history.outcome.kind in ("stuck", "stopped")
         assert history.value[-1] <= 1e-12
 
 
