@@ -36,16 +36,25 @@ def is_true(said, values):
 
 
 def check(f, history, steps):
-    """The outcome is a stationary point, or true as it is stated. Returns its kind, "tip" for one that sits there."""
+    """The outcome is a stationary point, or true as it is stated. Returns its kind, "tip" for one that sits there.
+
+    A run that is stuck makes no step from then on: its theta is that of the step before, and stays.
+    """
     outcome, theta = history.outcome, history.theta[-1]
-    assert outcome.kind in ("converged", "diverged", "stopped")
+    assert outcome.kind in ("converged", "diverged", "stuck", "stopped")
     assert outcome.step == history.length - 1
     assert str(outcome.step) in outcome.reason
     if outcome.kind == "converged":
         assert np.linalg.norm(f.gradient(theta)) < 1e-8
         assert is_true(outcome.reason.partition("(")[2], np.linalg.eigvalsh(f.hessian(theta)))
-    elif outcome.kind == "stopped":
-        assert history.length - 1 == steps
+    elif outcome.kind in ("stuck", "stopped"):
+        if outcome.kind == "stopped":
+            assert history.length - 1 == steps
+        else:
+            state, stage = history.seek(outcome.step), history.stage_at(outcome.step)
+            for _ in range(3):
+                state = stage.step(state)
+                assert np.array_equal(state.theta, theta)
         if getattr(f, "tip", None) is not None and np.linalg.norm(theta) < 1e-6:
             return "tip"
     else:

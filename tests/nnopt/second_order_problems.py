@@ -66,6 +66,19 @@ def update_at(name, objective, theta, factor=1.0, **settings):
         return method.update(local_of(objective, theta), method.init(theta), factor)
 
 
+def starts_near(start, count=8):
+    """A start and others beside it: rounding makes paths part, so that one alone says little."""
+    start = np.array(start, dtype=float)
+    return [start, *(start + 0.1 * np.random.default_rng(0).normal(size=(count, start.size)))]
+
+
+def is_at_a_minimum(f, theta, within=1e-6):
+    """Whether one of the known minima is there, and no curvature is negative."""
+    known = any(np.abs(minimum.theta - theta).max() < within for minimum in f.minima)
+    values = np.linalg.eigvalsh(f.hessian(theta))
+    return known and values[0] > -1e-6 * values[-1]
+
+
 def symmetric(seed, size, definite=False, singular=False):
     random = np.random.default_rng(seed)
     vectors, _ = np.linalg.qr(random.normal(size=(size, size)))

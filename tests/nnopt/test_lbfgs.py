@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize as scipy_minimize
-from second_order_problems import local_of, seeds, symmetric, update_at
+from second_order_problems import is_at_a_minimum, local_of, seeds, starts_near, symmetric, update_at
 
 from nnopt import optimizers
 from nnopt.objectives import functions
@@ -60,17 +60,23 @@ def test_every_step_meets_the_strong_wolfe_conditions():
 
 
 @pytest.mark.parametrize("name", ["rosenbrock", "wood", "rosenbrock_n", "powell_singular", "quadratic"])
-def test_lbfgs_agrees_with_scipys_and_needs_about_as_many_evaluations(name):
-    f = functions.get(name)
-    ours = minimize(f, optimizers.LBFGS(), steps=500, stop=Stop(gradient_norm=1e-8))
-    theirs = scipy_minimize(
-        f.value_and_gradient, f.start, jac=True, method="L-BFGS-B",
-        options={"gtol": 1e-8, "ftol": 0.0, "maxcor": 10, "maxls": 40},
-    )  # fmt: skip
-    assert ours.outcome.kind == "converged"
-    assert ours.theta[-1] == pytest.approx(theirs.x, abs=1e-2 if name == "powell_singular" else 1e-6)
-    details = [ours.stage_at(step).update(ours.seek(step)).detail for step in range(ours.length - 1)]
-    assert sum(detail["evaluations"] for detail in details) <= 1.5 * theirs.nfev + 10
+def test_lbfgs_reaches_a_minimum_with_about_as_many_evaluations_as_scipys(name):
+    f, evaluations = functions.get(name), []
+    within = 1e-2 if name == "powell_singular" else 1e-6
+    for start in starts_near(f.start):
+        ours = minimize(f, optimizers.LBFGS(), start, steps=500, stop=Stop(gradient_norm=1e-8))
+        assert ours.outcome.kind == "converged"
+        assert is_at_a_minimum(f, ours.theta[-1], within)
+        theirs = scipy_minimize(
+            f.value_and_gradient, start, jac=True, method="L-BFGS-B",
+            options={"gtol": 1e-8, "ftol": 0.0, "maxcor": 10, "maxls": 40},
+        )  # fmt: skip
+        if is_at_a_minimum(f, theirs.x, within):
+            details = [ours.stage_at(step).update(ours.seek(step)).detail for step in range(ours.length - 1)]
+            evaluations.append((sum(detail["evaluations"] for detail in details), theirs.nfev))
+    assert len(evaluations) >= 3
+    few, about = np.median(evaluations, axis=0)
+    assert few <= 1.5 * about + 10
 
 
 def test_values_and_gradients_are_all_it_needs():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize as scipy_minimize
-from second_order_problems import seeds, sizes, symmetric, update_at
+from second_order_problems import is_at_a_minimum, seeds, sizes, starts_near, symmetric, update_at
 
 from nnopt import optimizers
 from nnopt.errors import UnsupportedError
@@ -95,11 +95,18 @@ def test_newton_cg_needs_products_and_says_so():
 
 
 @pytest.mark.parametrize("name", ["rosenbrock", "wood", "rosenbrock_n", "beale", "himmelblau"])
-def test_newton_cg_agrees_with_scipys(name):
-    f = functions.get(name)
-    start = [1.0, 1.0] if name == "himmelblau" else f.start
-    ours = minimize(f, optimizers.NewtonCG(), start, steps=300, stop=Stop(gradient_norm=1e-9))
-    theirs = scipy_minimize(f.value, start, jac=f.gradient, hessp=f.hvp, method="Newton-CG", options={"xtol": 1e-12})
-    assert ours.outcome.kind == "converged"
-    assert ours.theta[-1] == pytest.approx(theirs.x, abs=1e-6)
-    assert ours.length - 1 <= 1.5 * theirs.nit + 5
+def test_newton_cg_reaches_a_minimum_in_about_as_many_steps_as_scipys(name):
+    f, steps = functions.get(name), []
+    for start in starts_near([1.0, 1.0] if name == "himmelblau" else f.start):
+        ours = minimize(f, optimizers.NewtonCG(), start, steps=300, stop=Stop(gradient_norm=1e-9))
+        assert ours.outcome.kind == "converged"
+        assert is_at_a_minimum(f, ours.theta[-1])
+        theirs = scipy_minimize(
+            f.value, start, jac=f.gradient, hessp=f.hvp, method="Newton-CG", options={"xtol": 1e-12}
+        )
+        # scipy's may stop elsewhere, or be out of steps: of Wood's function, for one
+        if is_at_a_minimum(f, theirs.x):
+            steps.append((ours.length - 1, theirs.nit))
+    assert len(steps) >= 3
+    few, about = np.median(steps, axis=0)
+    assert few <= 1.5 * about + 5

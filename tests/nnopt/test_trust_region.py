@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize as scipy_minimize
-from second_order_problems import seeds, sizes, symmetric, update_at
+from second_order_problems import is_at_a_minimum, seeds, sizes, starts_near, symmetric, update_at
 
 from nnopt import optimizers
 from nnopt.objectives import functions
@@ -102,13 +102,19 @@ def test_a_long_radius_makes_it_newtons_method_where_that_goes_down():
 
 
 @pytest.mark.parametrize("name", ["rosenbrock", "wood", "rosenbrock_n", "powell_singular", "six_hump_camel"])
-def test_trust_region_agrees_with_scipys(name):
-    f = functions.get(name)
-    ours = minimize(f, optimizers.TrustRegion(), steps=200, stop=Stop(gradient_norm=1e-9))
-    theirs = scipy_minimize(
-        f.value, f.start, jac=f.gradient, hess=f.hessian, method="trust-exact", options={"gtol": 1e-9}
-    )
-    assert ours.outcome.kind == "converged"
+def test_trust_region_reaches_a_minimum_in_about_as_many_steps_as_scipys(name):
+    f, steps = functions.get(name), []
     # where the Hessian is singular, a gradient of 1e-9 leaves the cube root of that of the way
-    assert ours.theta[-1] == pytest.approx(theirs.x, abs=3e-3 if name == "powell_singular" else 1e-6)
-    assert ours.length - 1 <= 1.5 * theirs.nit
+    within = 3e-3 if name == "powell_singular" else 1e-6
+    for start in starts_near(f.start):
+        ours = minimize(f, optimizers.TrustRegion(), start, steps=200, stop=Stop(gradient_norm=1e-9))
+        assert ours.outcome.kind == "converged"
+        assert is_at_a_minimum(f, ours.theta[-1], within)
+        theirs = scipy_minimize(
+            f.value, start, jac=f.gradient, hess=f.hessian, method="trust-exact", options={"gtol": 1e-9}
+        )
+        if is_at_a_minimum(f, theirs.x, within):
+            steps.append((ours.length - 1, theirs.nit))
+    assert len(steps) >= 3
+    few, about = np.median(steps, axis=0)
+    assert few <= 1.5 * about
