@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from method_outcomes import CURVED, SAFE
 from second_order_problems import NEVER, Liar, Quadratic, local_of, update_at
 
-from nnopt import optimizers
+from nnopt import cli, optimizers
 from nnopt.analysis.together import train_together
 from nnopt.objectives import functions
 from nnopt.objectives.network import Network
@@ -22,7 +22,7 @@ from nnopt.optimizers.gain import changes
 from nnopt.optimizers.line_search import armijo, strong_wolfe
 from nnopt.optimizers.schedules import Constant, Cosine, Exponential, Hold, InverseTime, Power, StepDecay, Warmup
 from nnopt.runs.changes import SetSetting
-from nnopt.runs.experiment import Experiment, FunctionProblem, Method
+from nnopt.runs.experiment import Experiment, FunctionProblem, Method, save
 from nnopt.runs.minimize import minimize
 from nnopt.runs.run import Memory, Run
 
@@ -243,6 +243,14 @@ def test_forks_and_replays_are_as_stuck_as_the_run():
     assert fork.outcome == run.outcome
     run.extend(1000)
     assert run.outcome == fork.outcome
+
+
+def test_the_command_line_says_it(tmp_path, capsys):
+    run = stuck_run()
+    run.advance(100)
+    save(run.experiment, tmp_path / "stuck.json")
+    assert cli.main(["run", str(tmp_path / "stuck.json")]) == 0
+    assert run.outcome.reason in capsys.readouterr().out
 
 
 def test_after_a_change_a_stuck_run_goes_on():

@@ -283,6 +283,14 @@ def test_a_converged_run_says_so() -> None:
     assert said == "Converged at step <b>41</b>: the gradient's norm 1.0e−9 is below 1e−8."
 
 
+def test_a_stuck_run_says_so_and_why() -> None:
+    problem = FunctionProblem(functions.get("bowl"), start=(3.0,))
+    run = Run(Experiment(problem, (Method(optimizers.SGD(lr=1e-20)),), steps=100))
+    run.advance(100)
+    said = sentence((), 2, 4.5, run.outcome)
+    assert said == "Stuck at step <b>2</b>: its steps are too short to change a parameter."
+
+
 def test_sentences_of_other_runs() -> None:
     running = Outcome("running", 9)
     assert "no plateau so far" in sentence((), 9, 0.25, running)

@@ -208,6 +208,16 @@ def test_an_exception_in_the_objective_becomes_a_notice_and_the_run_stands_at_it
     wait_until(lambda: head(trainer) == 8)
 
 
+def test_a_run_that_stands_still_for_good_ends(trainer):
+    do(trainer, Start(valley(lr=1e-30), play=True))
+    wait_until(lambda: events(trainer, Stopped))
+    assert events(trainer, Stopped)[0].reason == "outcome"
+    assert trainer.snapshot.current.run.outcome.kind == "stuck"
+    assert head(trainer) == 2
+    do(trainer, Play())
+    assert not trainer.snapshot.playing
+
+
 def test_divergence_is_an_outcome_and_not_an_error(trainer):
     do(trainer, Start(valley(lr=1.0), play=True))
     wait_until(lambda: events(trainer, Stopped))
