@@ -11,9 +11,13 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from nnopt.analysis.curvature import MOST_PARAMETERS, Spectrum, newton_step_at, spectrum_at
+from nnopt.analysis.around import Around
+from nnopt.analysis.curvature import EXACT_STEP, NOT_KNOWN, Spectrum
 from nnopt.analysis.taylor import hessian_products
+from nnopt.optimizers.base import Local, Update
 from nnopt.optimizers.gain import value_at
+from nnopt.runs.stage import MAX_HESSIAN
+from nnopt.runs.state import State
 from nnopt.shown import Shown
 
 Array: TypeAlias = npt.NDArray[np.float64]
@@ -34,6 +38,9 @@ class Explanation(Shown):
 
     predicted: change of the loss that the quadratic model promises for the step taken, g . s + s . H s / 2; slope: its
     first term. actual: the change that happened. sentences: what is worth saying, most important first.
+
+    compared (P,): the gradient that spectrum, gradient_step and newton_step belong to: the batch's own, or that of the
+    loss that `explain` was given to compare with; of_batch says whether it is a mini-batch's.
 
     >>> import nnopt
     >>> bowl = nnopt.functions.get("bowl")
@@ -64,6 +71,8 @@ class Explanation(Shown):
     newton_after: float
     slope: float
     predicted: float
+    compared: Array
+    of_batch: bool
     sentences: tuple[str, ...] = ()
 
     @property
@@ -91,7 +100,7 @@ class Explanation(Shown):
     def newton_uphill(self) -> bool:
         """Whether the Newton step points uphill."""
         with np.errstate(all="ignore"):
-            return self.newton_step is not None and float(self.gradient @ self.newton_step) > 0.0
+            return self.newton_step is not None and float(self.compared @ self.newton_step) > 0.0
 
     @property
     def stable_rate(self) -> float:
@@ -103,16 +112,27 @@ class Explanation(Shown):
         """(gradient g, gradient step, Newton step) along the eigenvectors of `spectrum`, each (K,), steepest first."""
         if self.spectrum is None:
             return np.empty(0), np.empty(0), np.empty(0)
-        newton = np.zeros_like(self.gradient) if self.newton_step is None else self.newton_step
+        newton = np.zeros_like(self.compared) if self.newton_step is None else self.newton_step
         with np.errstate(all="ignore"):
-            gradient, step, newton = map(self.spectrum.components, (self.gradient, self.gradient_step, newton))
+            gradient, step, newton = map(self.spectrum.components, (self.compared, self.gradient_step, newton))
         return gradient, step, newton
 
+    @property
+    def taken_along(self) -> Array:
+        """The step taken along the eigenvectors of `spectrum`, (K,), steepest first."""
+        with np.errstate(all="ignore"):
+            return np.empty(0) if self.spectrum is None else self.spectrum.components(self.taken)
 
-def explain(history: Any, step: int, damping: float | None = None) -> Explanation:
+
+def explain(
+    history: Any, step: int | State, damping: float | None = None, compare: Around | None = None
+) -> Explanation:
     """The update that leaves `step` of a run; of the newest step, the one that would come next. Pure.
 
+    step: its number, or a state of the run at another theta: then the update of the same memory and batch from there.
     damping: of the Newton step that is compared; by default that of a method that has one (damped_newton), else 0.
+    compare: the loss at the same theta whose curvature, gradient step and Newton step are compared, such as the full
+    loss beside a mini-batch's step; by default the batch's. What it knows already is not computed again.
 
     >>> import nnopt
     >>> f = nnopt.functions.get("rosenbrock")
@@ -124,26 +144,32 @@ def explain(history: Any, step: int, damping: float | None = None) -> Explanatio
 
     Raises: SettingsError if the step is not in the history, and what the objective raises.
     """
-    state = history.seek(step)
-    stage = history.stage_at(step)
-    local = stage.local(state)
-    rate = stage.learning_rate(step)
+    state = step if isinstance(step, State) else history.seek(step)
+    stage = history.stage_at(state.step)
+    curved = stage.optimizer.needs != "gradient"
+    rate = stage.learning_rate(state.step)
     with np.errstate(all="ignore"):
-        update = stage.optimizer.update(local, state.slots, rate)
+        if compare is None:
+            found = stage.local(state)
+            # a method that factorizes the Hessian itself is compared with what it does at any size
+            most = MAX_HESSIAN if stage.optimizer.needs == "hessian" else EXACT_STEP
+            compare = Around(found.batch, state.theta, float(found.value), found.gradient, most)
+            local, update = update_at(stage, state, compare, found)
+        else:
+            local, update = update_at(stage, state, compare)
         objective = local.batch
         after = value_at(local, state.theta + update.step)
         slope = float(local.gradient @ update.step)
         bend = float(update.step @ hessian_products(objective, state.theta, update.step[None])[0])
         detail = dict(update.detail or {})
         used = detail.get("damping", 0.0) if damping is None else damping
-        spectrum, newton, newton_note = _curvature(objective, state.theta, local.gradient, used)
-        newton_after = float("nan") if newton is None else value_at(local, state.theta + newton)
-        curved = stage.optimizer.needs != "gradient"
+        spectrum, newton, newton_note = _curvature(compare, used)
+        newton_after = float("nan") if newton is None else float(compare.objective.value(state.theta + newton))
         gradient_rate = rate
         if curved:
             gradient_rate = 1.0 if spectrum is None else _careful_rate(spectrum)
         facts = Explanation(
-            step=step,
+            step=state.step,
             method=str(type(stage.optimizer).__struct_config__.tag),
             rows=local.rows,
             theta=state.theta,
@@ -158,28 +184,70 @@ def explain(history: Any, step: int, damping: float | None = None) -> Explanatio
             detail=detail,
             spectrum=spectrum,
             rate=gradient_rate,
-            gradient_step=-gradient_rate * local.gradient,
+            gradient_step=-gradient_rate * compare.gradient,
             damping=used,
             newton_step=newton,
             newton_note=newton_note,
             newton_after=newton_after,
             slope=slope,
             predicted=slope + 0.5 * bend,
+            compared=compare.gradient,
+            of_batch=local.rows is not None and compare.objective is objective,
         )
         return replace(facts, sentences=tuple(_sentences(facts, curved)))
 
 
-def _curvature(
-    objective: Any, theta: Array, gradient: Array, damping: float
-) -> tuple[Spectrum | None, Array | None, str]:
-    """Spectrum, (damped) Newton step and its note; (None, None, why) for an objective without curvature."""
-    if not (hasattr(objective, "hessian") or hasattr(objective, "hvp") or hasattr(objective, "hvps")):
-        return None, None, f"{type(objective).__name__} has neither hessian nor hvp"
-    if not np.isfinite(gradient).all():
+def update_at(
+    stage: Any, state: State, around: Around | None = None, local: Local | None = None
+) -> tuple[Local, Update]:
+    """The update that leaves a state, bit-equal to the run's, and the loss as it saw it: what `explain` begins with.
+
+    around: the full loss (or the batch's) at the same theta; what the method needs of it is computed once for both.
+    local: the loss of the state's batch, if it is known.
+
+    >>> import nnopt
+    >>> history = nnopt.minimize(nnopt.functions.get("bowl"), nnopt.optimizers.SGD(lr=0.5), start=[4.0], steps=1)
+    >>> update_at(history.stage_at(0), history.seek(0))[1].step
+    array([-2.])
+    """
+    if local is None:
+        known = around is not None and stage.full and around.objective is stage.objective
+        if known and around is not None:
+            local = Local(stage.objective, state.theta, around.value, around.gradient)
+        else:
+            local = stage.local(state)
+    seen = local
+    if around is not None and around.objective is local.batch and hasattr(around.objective, "hessian"):
+        seen = _Sharing(local, around)
+    with np.errstate(all="ignore"):
+        return local, stage.optimizer.update(seen, state.slots, stage.learning_rate(state.step))
+
+
+class _Sharing(Local):
+    """A Local whose Hessian is computed once for the method and for who explains it."""
+
+    __slots__ = ("_known",)
+
+    def __init__(self, local: Local, known: Around) -> None:
+        super().__init__(local.objective, local.theta, local.value, local.gradient, local.rows)
+        self._known = known
+
+    def hessian(self) -> Array:
+        """As of every Local."""
+        known = self._known.hessian
+        return super().hessian() if known is None else known
+
+
+def _curvature(around: Around, damping: float) -> tuple[Spectrum | None, Array | None, str]:
+    """Spectrum, (damped) Newton step (None where it is not known) and its note; (None, None, why) for an objective
+    without curvature."""
+    if not around.curved:
+        return None, None, f"{type(around.objective).__name__} has neither hessian nor hvp"
+    if not np.isfinite(around.gradient).all():
         return None, None, "the gradient is not finite"
-    spectrum = spectrum_at(objective, theta, MOST_PARAMETERS)
-    newton, note = newton_step_at(objective, theta, gradient, damping)
-    return spectrum, newton, note
+    newton, note = around.newton(damping)
+    known = bool(np.isfinite(newton).all()) or note != NOT_KNOWN
+    return around.spectrum, newton if known else None, note
 
 
 def _careful_rate(spectrum: Spectrum) -> float:
@@ -216,7 +284,8 @@ def _sentences(facts: Explanation, curved: bool) -> list[str]:
             f"The quadratic model predicted a change of {number(facts.predicted)}; it was {number(facts.actual)}."
         )
     if not curved and facts.newton_uphill:
-        newton = "The Newton step" if facts.rows is None else "The batch's Newton step"
+        of_full = facts.rows is not None and not facts.of_batch
+        newton = "The batch's Newton step" if facts.of_batch else f"The Newton step{' of the full loss' * of_full}"
         said.append(f"{newton} would go uphill{_because(signs)}.")
     elif not curved and signs and facts.spectrum is not None and facts.spectrum.inertia.negative:
         said.append(f"{signs[0].upper()}{signs[1:]}.")

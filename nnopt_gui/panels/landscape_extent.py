@@ -54,7 +54,11 @@ def _marks(view: View, frame: MapFrame, local: LocalModel, past: Past, ask: Ask)
     theta = np.linalg.norm(view.state.theta)
     function = function_of(view)
     scale = max(1.0, float(theta)) if function is None else max(high - low for low, high in function.bounds)
-    arrows = [np.array(arrow) for arrow in (local.gradient_arrow, local.newton_arrow) if np.isfinite(arrow).all()]
+    arrows = [
+        np.array(arrow)
+        for arrow in (local.gradient_arrow, local.newton_arrow, local.own_arrow)
+        if np.isfinite(arrow).all()
+    ]
     lengths = [float(np.hypot(*arrow)) for arrow in arrows]
     limit = max(scale, REACH * min(lengths, default=0.0))
     near = [arrow for arrow, length in zip(arrows, lengths, strict=True) if length <= limit]

@@ -1,4 +1,4 @@
-"""What the landscape panel shows, computed without Qt: the loss on a plane, its quadratic model, and both steps."""
+"""What the landscape panel shows, computed without Qt: the loss on a plane, its quadratic model, and the steps."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from nnopt_gui.panels.landscape_levels import LINES, Extent, model_lines, scale_
 from nnopt_gui.panels.landscape_plane import MapFrame, frame_for
 from nnopt_gui.panels.landscape_steps import Steps, function_of, steps_at
 from nnopt_gui.panels.landscape_trail import sample_trail, with_losses
+from nnopt_gui.panels.own_step import OwnStep
 from nnopt_gui.panels.slice_model import Past, Vector, work
 from nnopt_gui.state.view import View
 from nnopt_gui.widgets.contours import contours
@@ -41,6 +42,7 @@ class LocalModel:
     place: coordinates of theta's foot; distance: of theta to the plane. model: the quadratic one in the plane, in
     coordinates from `place`. gradient_step, newton (P,) or None; gradient_arrow, newton_arrow: their parts within;
     gradient_share, newton_share: shares of their lengths. gradient_value, newton_value: true loss where they land.
+    own: the step that the run makes, where it is neither; radius: of the trust region, NaN without.
     curvatures: least and largest in the plane. newton_uphill: whether it points uphill. note: what must be said about
     it. stationary: what the model has where its slope is zero: "minimum",
     "saddle", "maximum" or "".
@@ -62,6 +64,10 @@ class LocalModel:
     newton_share: float = math.nan
     newton_value: float = math.nan
     newton_uphill: bool = False
+    own: OwnStep | None = None
+    own_arrow: tuple[float, float] = (math.nan, math.nan)
+    own_share: float = math.nan
+    radius: float = math.nan
     stationary: str = ""
     note: str = ""
 
@@ -125,6 +131,7 @@ def local_model(view: View, frame: MapFrame, steps: Steps) -> LocalModel:
         _, distance = frame.project(theta)
         gradient = steps.gradient_step
         newton = steps.newton if steps.newton is not None and np.isfinite(steps.newton).all() else None
+        own = steps.own if steps.own is not None and np.isfinite(steps.own.step).all() else None
         return LocalModel(
             theta=theta,
             value=steps.value,
@@ -142,19 +149,23 @@ def local_model(view: View, frame: MapFrame, steps: Steps) -> LocalModel:
             newton_share=math.nan if newton is None else frame.share(newton),
             newton_value=math.nan if newton is None else float(view.objective.value(theta + newton)),
             newton_uphill=newton is not None and float(steps.gradient @ newton) > 0,
+            own=own,
+            own_arrow=(math.nan, math.nan) if own is None else frame.along(own.step),
+            own_share=math.nan if own is None else frame.share(own.step),
+            radius=steps.radius,
             stationary=_stationary(steps),
             note="; ".join(part for part in steps.note.split("; ") if "uphill" not in part),
         )
 
 
 def _stationary(steps: Steps) -> str:
-    if steps.hessian is None or not np.isfinite(steps.hessian).all() or "damped" in steps.newton_name:
+    if steps.hessian is None or steps.around is None or steps.damping:
         return ""
-    values = np.linalg.eigvalsh(steps.hessian)
-    cut = FLAT * float(np.abs(values).max())
-    if values[0] > cut:
+    least, most = steps.around.ends
+    cut = FLAT * max(abs(least), abs(most))
+    if least > cut:
         return "minimum"
-    return "maximum" if values[-1] < -cut else "saddle" if values[0] < -cut and values[-1] > cut else ""
+    return "maximum" if most < -cut else "saddle" if least < -cut and most > cut else ""
 
 
 def landscapes(view: View, ask: Ask) -> Iterator[LandscapePicture | None]:

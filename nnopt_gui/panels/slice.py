@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from typing import Any
 
+import msgspec
 import numpy as np
 from PySide6.QtWidgets import QInputDialog
 
@@ -17,8 +19,18 @@ from nnopt.runs.experiment import Experiment
 from nnopt_gui.panels.base import Choice, Panel, Picture
 from nnopt_gui.panels.landscape_steps import lowest_loss, parameter_names
 from nnopt_gui.panels.landscape_trail import LiveTrail
-from nnopt_gui.panels.slice_model import CHEAP, HEAVY, Interval, SlicePicture, Vector, loss_at, measure, work
-from nnopt_gui.panels.slice_picture import is_curve, options, rate_here, slices
+from nnopt_gui.panels.slice_model import (
+    CHEAP,
+    HEAVY,
+    Interval,
+    Line,
+    Local,
+    SlicePicture,
+    loss_at,
+    measure,
+    work,
+)
+from nnopt_gui.panels.slice_picture import is_curve, options, slices, steps_here
 from nnopt_gui.panels.slice_scene import SliceScene
 from nnopt_gui.panels.slice_words import sentence
 from nnopt_gui.state.view import View
@@ -182,7 +194,7 @@ class SlicePanel(Panel):
             self._held = self.scene.local.x
         theta = line.point(x)
         if work(view.objective) <= CHEAP:
-            local = measure(view.objective, line, x, self._rate_at(view, theta), self.scene.local.damping)
+            local = self._measured(view, line, x)
             self.scene.show_local(local)
             self._say(local)
         self.emit_intent("probe", theta=theta)
@@ -198,9 +210,15 @@ class SlicePanel(Panel):
         else:
             self.emit_intent("move_to", theta=line.point(x))
 
-    def _rate_at(self, view: View, theta: Vector) -> float:
-        """The rate at a dragged point; that of the picture where finding it would take long."""
-        return rate_here(view, theta) if work(view.objective) * theta.size <= CHEAP else self._rate
+    def _measured(self, view: View, line: Line, x: float) -> Local:
+        """The loss and the steps at a dragged point; rate and damping of the picture where finding them takes long."""
+        assert self.scene.local is not None
+        rate, damping, own = self._rate, self.scene.local.damping, None
+        if work(view.objective) * int(view.objective.size) <= CHEAP:
+            state = msgspec.structs.replace(view.state, theta=line.point(x))
+            steps = steps_here(replace(view, state=state, probe=True))
+            rate, damping, own = steps.rate, steps.damping, steps.own
+        return measure(view.objective, line, x, rate, damping, own)
 
     def _probe_picture(self, view: View) -> Picture | None:
         """Value, slope and curvature where the mouse is, for objectives that are too large to be evaluated at once."""

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from nnopt.analysis.landscape import Slice, not_convex, second_difference, slice_values
 from nnopt.analysis.taylor import hessian_products, trust_region_mask
+
+if TYPE_CHECKING:
+    from nnopt_gui.panels.own_step import OwnStep
 
 Vector = npt.NDArray[np.float64]
 Interval = tuple[float, float]
@@ -51,7 +54,8 @@ class Line(Slice):
 class Local:
     """The loss at x on a line. value, slope, curvature: of the loss along the line (slope g . d, curvature d . H d).
     rate: the learning rate. gradient_value, newton_value: true loss where the two steps on this line land. damping: of
-    the Newton step, >= 0."""
+    the Newton step, >= 0. own_name: of the step that the run makes, "" where it is one of the other two; own_step: its
+    part along the line, own_length: all of it, own_value: true loss where it lands, off the line too."""
 
     x: float
     value: float
@@ -61,6 +65,15 @@ class Local:
     gradient_value: float = math.nan
     newton_value: float = math.nan
     damping: float = 0.0
+    own_name: str = ""
+    own_step: float = math.nan
+    own_length: float = math.nan
+    own_value: float = math.nan
+
+    @property
+    def own_share(self) -> float:
+        """Fraction of the run's own step that lies along this line."""
+        return min(1.0, abs(self.own_step) / self.own_length) if self.own_length > 0 else 1.0
 
     @property
     def gradient_step(self) -> float:
@@ -137,8 +150,11 @@ class SlicePicture:
     note: str = ""
 
 
-def measure(objective: Any, line: Line, x: float, rate: float, damping: float = 0.0) -> Local:
-    """Value, slope and curvature at x (one gradient, one Hessian-vector product), and the loss at both landings."""
+def measure(
+    objective: Any, line: Line, x: float, rate: float, damping: float = 0.0, own: OwnStep | None = None
+) -> Local:
+    """Value, slope and curvature at x (one gradient, one Hessian-vector product), and the loss at both landings. own:
+    the step that the run makes from there."""
     theta = line.point(x)
     with np.errstate(all="ignore"):
         value, gradient = objective.value_and_gradient(theta)
@@ -147,7 +163,10 @@ def measure(objective: Any, line: Line, x: float, rate: float, damping: float = 
         local = Local(x, float(value), slope, curvature, rate, damping=damping)
         landings = np.array([local.x + local.gradient_step, local.x + local.newton_step])
         losses = [loss_at(objective, line, landing) for landing in landings]
-    return Local(x, local.value, slope, curvature, rate, *losses, damping)
+        if own is not None:
+            along = float(own.step @ line.direction)
+            local = replace(local, own_name=own.name, own_step=along, own_length=own.length, own_value=own.value)
+    return replace(local, gradient_value=losses[0], newton_value=losses[1])
 
 
 def loss_at(objective: Any, line: Line, x: float) -> float:
@@ -198,7 +217,7 @@ def trusted(curve: Curve, local: Local, lowest: float = 0.0) -> tuple[Interval, 
 def landmarks(local: Local, scale: float) -> list[float]:
     """What belongs into the middle of the picture: the point, and landings nearer than `scale` or about as far as the
     other one. Where there is none, a quarter of the scale, so that the curve is seen."""
-    steps = [step for step in (local.gradient_step, local.newton_step) if math.isfinite(step)]
+    steps = [step for step in (local.gradient_step, local.newton_step, local.own_step) if math.isfinite(step)]
     shortest = min((abs(step) for step in steps), default=0.0)
     near = [step for step in steps if abs(step) <= max(scale, REACH * shortest) and abs(step) < 1e6 * scale]
     if len(near) < len(steps) and max((abs(step) for step in near), default=0.0) < scale / 16:
@@ -237,7 +256,11 @@ def heights(curve: Curve, local: Local, shown: Interval, whole: bool = False) ->
     seen = curve.within(low_x, high_x)
     middle = curve.within(low_x + width / 4, high_x - width / 4)
     marks = [local.value]
-    for step, value in ((local.gradient_step, local.gradient_value), (local.newton_step, local.newton_value)):
+    for step, value in (
+        (local.gradient_step, local.gradient_value),
+        (local.newton_step, local.newton_value),
+        (local.own_step, local.own_value),
+    ):
         if math.isfinite(step) and low_x <= local.x + step <= high_x and math.isfinite(value):
             marks.append(value)
     if local.finite and math.isfinite(local.newton_step) and low_x <= local.x + local.newton_step <= high_x:

@@ -9,12 +9,11 @@ import numpy as np
 from nnopt.analysis.directions import principal_components
 from nnopt_gui.panels.landscape_plane import random_unit
 from nnopt_gui.panels.landscape_steps import (
-    damping_at,
-    exact_hessian,
+    Steps,
+    first_steps,
     function_of,
     own_rate,
     parameter_names,
-    rate_of,
     steps_at,
 )
 from nnopt_gui.panels.landscape_trail import sample_trail, with_losses
@@ -89,7 +88,7 @@ def line_for(view: View, kind: str, past: Past) -> tuple[Line, str]:
     if name == "random":
         unit = random_unit(view)
         return Line(theta, unit, "distance moved in a random direction"), ""
-    gradient = np.asarray(view.objective.gradient(theta))
+    gradient = first_steps(view).gradient
     unit = _unit(-gradient)
     if unit is None:
         return _along(view, 0), "no gradient here"
@@ -110,18 +109,9 @@ def _unit(direction: Vector) -> Vector | None:
         return np.asarray(direction / length) if 0 < length < np.inf else None
 
 
-def rate_here(view: View, theta: Vector) -> float:
-    """The learning rate of the gradient step at theta."""
-    own = own_rate(view)
-    return own if own is not None else rate_of(view, exact_hessian(view.objective, theta))
-
-
-def damping_here(view: View) -> float:
-    """The damping of the Newton step at the view's theta."""
-    if view.damping == "auto" and own_rate(view) is not None:
-        return 0.0
-    value, gradient = view.objective.value_and_gradient(view.state.theta)
-    return damping_at(view, float(value), gradient)
+def steps_here(view: View, kind: str = "") -> Steps:
+    """The steps at the view's theta, with Newton's where the line or the method needs curvature."""
+    return steps_at(view) if kind == "newton" or own_rate(view) is None else first_steps(view)
 
 
 def scale_of_line(view: View) -> float:
@@ -156,7 +146,8 @@ def slices(
     line, note = line_for(view, kind, past)
     with np.errstate(all="ignore"):
         x = float(line.project(view.state.theta)[0])
-    local = measure(view.objective, line, x, rate_here(view, view.state.theta), damping_here(view))
+    steps = steps_here(view, kind)
+    local = measure(view.objective, line, x, steps.rate, steps.damping, steps.own)
     shown = shown_range(view, local, before)
     low, high = window if window is not None else shown
     beyond = (BEYOND_PLAYING if view.playing else BEYOND) * (high - low)

@@ -15,7 +15,7 @@ from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QWidget
 
 from nnopt_gui.panels.base import Choice, Panel, Picture
-from nnopt_gui.panels.landscape_steps import DAMPED
+from nnopt_gui.panels.landscape_steps import around, damping_of
 from nnopt_gui.panels.this_step_bars import StepBars
 from nnopt_gui.panels.this_step_board import FormulaBoard, StepNumbers
 from nnopt_gui.panels.this_step_picture import (
@@ -93,11 +93,6 @@ class StepPanel(Panel):
             return
         self._last_shown = now
         self._view = view
-        own = view.experiment.methods[0].optimizer
-        if type(own).__struct_config__.tag in DAMPED:
-            self.set_options("damping", (("auto", "its own μ"), *_DAMPING[1:]))
-        else:
-            self.set_options("damping", _DAMPING)
         self.set_choice("damping", view.damping)
         if view.probe:
             self.set_subtitle("the point is being moved")
@@ -143,11 +138,8 @@ class StepPanel(Panel):
             if self._last_picture is not None and now - self._last_asked < EXPLAIN_PACE:
                 return self._last_picture
         self._last_asked = now
-        damping = view.damping
         made = view.cursor + 1 < view.length
-        request = Request(
-            view.history, view.cursor, view.length, None if damping == "auto" else float(damping), not view.playing
-        )
+        request = Request(view.history, view.cursor, view.length, damping_of(view), not view.playing, around(view))
         # what was computed for other choices is not drawn, so they belong to the key
         key = (view.run, view.cursor, made, view.playing, repr(view.choices))
         self._last_picture = Picture(key, request.compute)

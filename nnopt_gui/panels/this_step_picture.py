@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from nnopt.analysis.around import Around
 from nnopt.analysis.explanation import Explanation, explain
 from nnopt.analysis.taylor import FLAT
 from nnopt.runs.history import History
@@ -43,18 +44,20 @@ class StepPicture:
 
 @dataclass(frozen=True)
 class Request:
-    """The step that leaves `step` of a history. length: rows known. damping: of the Newton step beside it, None for the
-    method's own. equations: whether they are wanted."""
+    """The step that leaves `step` of a history. length: rows known. damping: of the Newton step beside it.
+    equations: whether they are wanted. around: the full loss at the step, whose curvature and steps are compared, also
+    beside a mini-batch's step; None where that takes too long: then the batch's."""
 
     history: History
     step: int
     length: int
     damping: float | None
     equations: bool
+    around: Around | None = None
 
     def compute(self) -> Iterator[StepPicture]:
         """Numbers and bars first, then the equations."""
-        facts = explain(self.history, self.step, self.damping)
+        facts = explain(self.history, self.step, self.damping, self.around)
         made = self.step + 1 < self.length
         yield StepPicture(facts, made)
         if self.equations:

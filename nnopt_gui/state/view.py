@@ -47,14 +47,13 @@ class View:
 
     @property
     def damping(self) -> str:
-        """The μ of the Newton step that is compared, as chosen: a number, or "auto" for the method's own (most have
-        none).
+        """The μ of the Newton step that is compared, as chosen: a number, or "auto" for none.
 
         Unless the user chose, a network gets 0.05: its Hessian is nearly singular almost everywhere, and the undamped
-        step is then so long that nothing else can be seen beside it.
+        step is then so long that nothing else can be seen beside it. Beside Newton's own method it is undamped.
         """
         chosen = self.choice("step.damping")
         if chosen is not None:
             return str(chosen)
-        first_order = self.experiment.methods[0].optimizer.needs == "gradient"
-        return "0.05" if first_order and isinstance(self.experiment.problem, NetworkProblem) else "auto"
+        newton = type(self.experiment.methods[0].optimizer).__struct_config__.tag == "newton"
+        return "0.05" if isinstance(self.experiment.problem, NetworkProblem) and not newton else "auto"

@@ -206,13 +206,15 @@ def test_steps_that_point_downhill_but_land_higher_are_said_to_be_too_long(qtbot
     assert local.newton_uphill == (f.gradient(theta) @ newton > 0)
 
 
-def test_damping_is_named_on_the_arrow(qtbot: Any) -> None:
+def test_a_damped_methods_step_stands_beside_newtons(qtbot: Any) -> None:
     run = function_run("himmelblau", (0.0, 0.0), optimizers.get("damped_newton")())
     panel = LandscapePanel()
     opened(qtbot, panel, view_of(run))
-    assert panel.scene.newton.label == "Newton step, damped"
-    assert panel.scene.local is not None
-    assert panel.scene.local.newton_value < panel.scene.local.value
+    local = panel.scene.local
+    assert local is not None
+    assert local.own is not None
+    assert (panel.scene.newton.label, local.own.name) == ("Newton step", "damped Newton step")
+    assert local.own.value < local.value < local.newton_value
 
 
 def test_the_damping_chosen_for_this_step_is_that_of_the_arrow(qtbot: Any) -> None:

@@ -267,8 +267,9 @@ def test_rounding_is_no_negative_curvature() -> None:
 
 
 @pytest.mark.parametrize("method", ["damped_newton", "trust_region", "gauss_newton", "newton_cg"])
-def test_a_method_with_its_own_damping_is_not_called_undamped(
+def test_the_newton_step_beside_a_damped_method_has_the_damping_that_is_named(
     qtbot: Any, panel: StepPanel, runs: dict[str, Run], method: str
 ) -> None:
     show(qtbot, panel, view_of(runs[method], 3), (1300, 200))
-    assert next(button.words for button in panel.header.choices if button.name == "damping") == "its own μ"
+    assert next(button.words for button in panel.header.choices if button.name == "damping") == "μ = 0.05"
+    assert panel.bars._newton_name == "Newton (μ = 0.05)"

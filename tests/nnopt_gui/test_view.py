@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from laboratory import network
+from msgspec.structs import replace
 from panel_views import view_of
 
 from nnopt import optimizers
@@ -22,6 +23,9 @@ def rosenbrock(optimizer):
         (network(), "0.05"),
         (rosenbrock(optimizers.SGD(lr=0.001)), "auto"),
         (rosenbrock(optimizers.Newton()), "auto"),
+        (rosenbrock(optimizers.TrustRegion()), "auto"),
+        (replace(network(), methods=(Method(optimizers.TrustRegion()),)), "0.05"),
+        (replace(network(), methods=(Method(optimizers.Newton()),)), "auto"),
     ],
 )
 def test_the_newton_step_to_compare_with_is_damped_for_networks_alone(experiment, damping):
