@@ -214,7 +214,8 @@ class LandscapePanel(Panel):
         newer = current.cursor != view.cursor and self._held is None
         if newer and (self._instant(current) or (current.playing and _cost(current) <= LIVE)):
             self.scene.show_map(result)
-            self.show_view(current)
+            if not current.playing:  # else the newest view is shown right after
+                self.show_view(current)
         else:
             self.scene.show(result)
             self._say(result.local, result.frame, view.cursor)

@@ -162,7 +162,12 @@ class Stage:
 
     def _draw(self, panel: PanelLike, view: View) -> None:
         result = self._ready.pop(panel.id, None)
-        if self._shown.get(panel.id) != _signature(view):
+        changed = self._shown.get(panel.id) != _signature(view)
+        if result is not None and _still_wanted(result.tag, view) and view.playing:
+            # the picture first: what is drawn with each view is then drawn once, on the newest picture
+            self._guarded(panel, lambda: panel.draw(result.tag, result.value))
+            changed, result = True, None
+        if changed:
             self._shown[panel.id] = _signature(view)
             self._guarded(panel, lambda: self._show_one(panel, view))
         if result is not None and _still_wanted(result.tag, view):

@@ -274,6 +274,8 @@ class LabPlot(pg.PlotWidget):
         self.view.setRange(
             xRange=(x0, x1), yRange=(y0 - bottom * unit, y1 + top * unit), padding=0, disableAutoRange=True
         )
+        # left to the next painting, all that hears of it would be painted a second time
+        self.view.updateMatrix()
 
     def reset_view(self) -> None:
         """Back to the home range."""

@@ -135,6 +135,79 @@ def test_an_urgent_request_goes_before_the_others(analyst):
     assert values(analyst) == ["first0", "state", "map"]
 
 
+def test_a_replaced_request_keeps_its_place(analyst):
+    first = Steps("first", 1)
+    analyst.request("x", first.work)
+    wait_until(lambda: first.begun == 1)
+    analyst.request("boundary", Work(0, lambda: iter(["boundary 0"])))
+    analyst.request("map", Work("map", lambda: iter(["map"])))
+    analyst.request("boundary", Work(1, lambda: iter(["boundary 1"])))
+    first.through.release()
+    wait_until(lambda: len(values(analyst)) == 3)
+    assert values(analyst) == ["first0", "boundary 1", "map"]
+
+
+def test_each_owner_gets_an_equal_part_of_the_time_however_much_the_others_want(analyst):
+    """One takes 1 ms, one 10 ms, again and again: both get about as much time."""
+
+    parts = {"quick": 0, "slow": 0}
+
+    def busy(owner: str, seconds: float) -> Iterator[Any]:
+        while parts["slow"] < 12:
+            end = time.thread_time() + seconds
+            while time.thread_time() < end:
+                pass
+            parts[owner] += 1
+            yield None
+
+    analyst.gate.close()
+    analyst.request("slow", Work("slow", lambda: busy("slow", 0.01)))
+    analyst.request("quick", Work("quick", lambda: busy("quick", 0.001)))
+    analyst.gate.open()
+    wait_until(lambda: parts["slow"] >= 12)
+    assert 60 <= parts["quick"] <= 160
+
+
+def test_quick_work_does_not_wait_for_heavy_work(analyst):
+    heavy = Steps("heavy", 1)
+    analyst.request("landscape", heavy.work, heavy=True)
+    wait_until(lambda: heavy.begun == 1)
+    for i in range(3):
+        analyst.request("boundary", Work(i, lambda i=i: iter([i])))
+        wait_until(lambda i=i: i in values(analyst))
+    assert not any(value == "heavy0" for value in values(analyst))
+    heavy.through.release()
+    wait_until(lambda: "heavy0" in values(analyst))
+
+
+def test_between_two_parts_that_show_nothing_others_go_first(analyst):
+    order = []
+
+    def long() -> Iterator[Any]:
+        for i in range(3):
+            order.append(f"long {i}")
+            yield None if i < 2 else "done"
+
+    first = Steps("first", 1)
+    analyst.request("x", first.work)
+    wait_until(lambda: first.begun == 1)
+    analyst.request("map", Work("map", long))
+    analyst.request("boundary", Work("b", lambda: iter([order.append("boundary")])))
+    first.through.release()
+    wait_until(lambda: "done" in values(analyst))
+    assert order.index("boundary") < order.index("long 2")
+    assert [result.part for result in analyst.results if result.value == "done"] == [0]
+
+
+def test_it_tells_when_there_are_results():
+    told = threading.Event()
+    worker = Analyst(Gate(), news=told.set)
+    worker.start()
+    worker.request("map", Work("a", lambda: iter([1])))
+    assert told.wait(5.0)
+    assert worker.close(5.0)
+
+
 def test_an_exception_is_a_result_and_the_others_go_on(analyst):
     def fails() -> Iterator[int]:
         yield 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -9,7 +10,8 @@ from typing import Any
 import numpy as np
 from controller_laboratory import FakePanel
 
-from nnopt_gui.panels.base import Intent
+from nnopt_gui.panels.base import Intent, Picture
+from nnopt_gui.shell.controller import IDLE_MS
 
 
 def test_a_panel_is_shown_the_view_at_the_cursor_and_its_pictures(lab):
@@ -75,6 +77,84 @@ def test_while_playing_panels_take_turns_but_all_are_up_to_date_when_it_stops(la
     lab.controller.transport.pause()
     lab.frames(lambda: lab.controller.idle and lab.controller.stage.settled)
     assert {panel.shown[-1].cursor for panel in slow} == {lab.model.head}
+
+
+def test_while_playing_all_panels_are_brought_to_one_step_before_the_next_is_begun(lab):
+    others = [FakePanel(f"other {i}") for i in range(3)]
+    for panel in others:
+        panel.show_view = lambda view, panel=panel: (time.sleep(0.004), panel.shown.append(view))
+        lab.controller.stage.add(panel)
+    lab.controller.transport.play()
+    lab.frames(lambda: lab.model.head > 60)
+    lab.controller.transport.pause()
+    lab.frames(lambda: lab.controller.idle and lab.controller.stage.settled)
+    steps = [[view.cursor for view in panel.shown if view.playing] for panel in (lab.panel, *others)]
+    assert len(steps[0]) > 3
+    assert all(one[:-1] == steps[0][: len(one) - 1] for one in steps)
+
+
+def test_a_quick_picture_is_computed_with_the_frame_while_it_plays_and_by_the_analyst_on_pause(lab):
+    threads = []
+
+    def compute() -> Iterator[str]:
+        threads.append(threading.current_thread())
+        yield "coarse"
+        threads.append(threading.current_thread())
+        yield "fine"
+
+    lab.panel.picture = lambda view: Picture((view.place, view.playing), compute, instant=True)
+    lab.controller.transport.play()
+    lab.frames(lambda: len(lab.panel.drawn) > 5)
+    played = [(view.cursor, result) for view, result in lab.panel.drawn if view.playing]
+    assert {result for _, result in played} == {"coarse"}
+    assert [cursor for cursor, _ in played] == [view.cursor for view in lab.panel.shown if view.playing][: len(played)]
+    lab.controller.transport.pause()
+    lab.frames(lambda: lab.controller.idle and lab.controller.stage.settled)
+    assert lab.panel.drawn[-1][1] == "fine"
+    assert threads[-1] is not threading.main_thread()
+
+
+def test_heavy_work_of_a_panel_does_not_keep_it_from_showing_quick_work(lab):
+    go = threading.Event()
+
+    def slow() -> Iterator[str]:
+        assert go.wait(5.0)
+        yield "exact"
+
+    heavy = True
+    lab.panel.picture = lambda view: (
+        Picture(("slow", view.place), slow, heavy=True)
+        if heavy
+        else Picture(("quick", view.place), lambda: iter(["q"]))
+    )
+    lab.to(3)
+    heavy = False
+    lab.to(5)
+    lab.frames(lambda: lab.panel.drawn and lab.panel.drawn[-1][1] == "q")
+    go.set()
+    lab.frames(lambda: lab.controller.stage.settled)
+    assert lab.panel.drawn[-1][1] == "q"
+
+
+def test_while_nothing_changes_there_are_hardly_any_frames_until_something_does(lab, qtbot):
+    controller = lab.controller
+    lab.frames(lambda: controller.stage.settled)
+    controller._timer.start()
+    qtbot.waitUntil(lambda: controller._timer.interval() == IDLE_MS)
+    frames = []
+    controller.framed.connect(frames.append)
+    qtbot.wait(int(1.5 * IDLE_MS))
+    assert len(frames) <= 2
+    for change in (
+        lambda: lab.model.choose("fake.direction", "newton"),
+        lambda: controller.transport.step(1),  # the worker tells that it has made it
+        lambda: controller.transport.seek(0),
+    ):
+        qtbot.waitUntil(lambda: controller._timer.interval() == IDLE_MS)
+        shown = len(lab.panel.shown)
+        change()
+        qtbot.waitUntil(lambda shown=shown: len(lab.panel.shown) > shown, timeout=IDLE_MS // 2)
+    controller._timer.stop()
 
 
 def test_the_panel_in_which_a_point_is_dragged_draws_in_every_frame(lab):

@@ -194,6 +194,7 @@ def test_grid_lines_are_light_and_horizontal(plot: LabPlot) -> None:
     image = picture(plot)
     assert count(image, theme.LIGHT.grid, 0) > 1000
     plot.grid.which = ""
+    plot.grid.update()
     assert count(picture(plot), theme.LIGHT.grid, 0) < 50
 
 
