@@ -157,6 +157,8 @@ class LandscapePanel(Panel):
             ask.window,
             round(ask.aspect, 2),
         )
+        if self._picture is not None and self._picture.key == key:
+            return self._picture
         heavy = not view.playing and _cost(view) > HEAVY
         self._picture = Picture(key, lambda: landscapes(view, ask), heavy=heavy)
         self._asked, self._waiting = now, True

@@ -16,16 +16,19 @@ from nnopt_gui.panels.slice_model import Past, Vector, work
 
 #: steps before the cursor that are all taken, and how many more are taken further back
 LAST, EARLIER = 24, 96
+#: parameters times examples from which a loss takes so long that only a quarter as many are taken
+LARGE = 1_000_000
 
 
-def trail_steps(cursor: int, whole: bool) -> list[int]:
+def trail_steps(cursor: int, whole: bool, share: float = 1.0) -> list[int]:
     """Steps to show before and at the cursor, ascending. whole: spread evenly over the run (a function's path can be
-    seen from its start), else ever sparser further back (of a network only the last steps lie near)."""
-    last = list(range(max(0, cursor - LAST), cursor + 1))
-    first = last[0]
+    seen from its start), else ever sparser further back (of a network only the last steps lie near). share: of the
+    usual number of steps."""
+    last = list(range(max(0, cursor - int(LAST * share)), cursor + 1))
+    first, earlier = last[0], int(EARLIER * share)
     if first == 0:
         return last
-    spread = np.linspace(0, first, EARLIER) if whole else first - np.geomspace(1, first + 1, EARLIER) + 1
+    spread = np.linspace(0, first, earlier) if whole else first - np.geomspace(1, first + 1, earlier) + 1
     return sorted({int(step) for step in spread if 0 <= step < first} | set(last))
 
 
@@ -34,7 +37,8 @@ def sample_trail(history: Any, objective: Any, cursor: int, whole: bool) -> Past
     to the stored state before them; so are the last ones where a replay would take long. Where the user moved the point
     the trail begins anew."""
     begin = max((i.step for i in history.interventions if isinstance(i.change, MoveTo) and i.step <= cursor), default=0)
-    wanted = [step for step in trail_steps(cursor, whole) if step >= begin]
+    wanted = trail_steps(cursor, whole, 0.25 if work(objective) > LARGE else 1.0)
+    wanted = [step for step in wanted if step >= begin]
     slow = (LAST + history.seek_cost(max(begin, cursor - LAST))) * work(objective) > 40_000_000
     exact = cursor if slow else cursor - LAST
     steps = sorted({s if s >= exact else max(begin, s - history.seek_cost(s)) for s in wanted})

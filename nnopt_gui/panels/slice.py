@@ -22,6 +22,7 @@ from nnopt_gui.panels.landscape_trail import LiveTrail
 from nnopt_gui.panels.slice_model import (
     CHEAP,
     HEAVY,
+    QUICK,
     Interval,
     Line,
     Local,
@@ -39,6 +40,8 @@ from nnopt_gui.widgets.rest import Rest
 
 #: objectives so small that the whole slice is computed while drawing
 INSTANT = 64
+#: points times parameters times examples up to which a slice takes a few milliseconds: it is computed with the frame
+AT_ONCE = 1_000_000
 #: seconds between two slices while a run plays where the analyst only brings the trail, and seconds after which one
 #: that was asked for is not waited for any more
 PACE_INSTANT, PATIENCE = 0.4, 1.0
@@ -112,8 +115,11 @@ class SlicePanel(Panel):
         kind, before, window = self._kind(view), self._before(), self._window()
         past = self._trail.until(view.cursor) if view.playing and not self._trail.full else None
         key = (view.place, view.playing, view.state.theta.tobytes(), id(view.choices), id(view.objective), kind, window)
+        if self._picture is not None and self._picture.key == key:
+            return self._picture
         heavy = not view.playing and kind == "newton" and work(view.objective) * view.state.theta.size > HEAVY
-        self._picture = Picture(key, lambda: slices(view, kind, before, window, past), heavy=heavy)
+        quick = work(view.objective) * QUICK < AT_ONCE
+        self._picture = Picture(key, lambda: slices(view, kind, before, window, past), instant=quick, heavy=heavy)
         self._asked, self._waiting = now, True
         return self._picture
 

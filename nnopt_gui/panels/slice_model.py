@@ -22,7 +22,7 @@ Interval = tuple[float, float]
 #: points of the curve, coarse to fine; every size contains the points of the one before
 SIZES = (11, 21, 41, 81, 161, 321)
 #: most points of the curve while a run plays, and points times parameters times examples that they may cost
-QUICK, QUICK_COST = 81, 100_000_000
+QUICK, QUICK_COST = 61, 100_000_000
 #: parameters times examples below which value, gradient and one Hessian-vector product take less than about 4 ms
 CHEAP = 500_000
 #: parameters^2 times examples above which the Hessian takes longer than others should wait
@@ -182,7 +182,7 @@ def curves(objective: Any, line: Line, low: float, high: float, playing: bool = 
     the coarser one, so nothing is computed twice. playing: one curve, as fine as can be had many times a second."""
     cost = work(objective)
     if playing:
-        size = max((size for size in SIZES if size <= QUICK and size * cost < QUICK_COST), default=SIZES[0])
+        size = int(min(QUICK, max(SIZES[0], QUICK_COST // cost)))
         xs = np.linspace(low, high, size)
         values = slice_values(objective, line, xs)
         yield Curve(xs, values, tuple(not_convex(xs, second_difference(xs, values))))

@@ -28,8 +28,9 @@ from nnopt_gui.state.undo import Undo
 FRAME_MS = 16
 #: frames without anything to do after which the timer slows down, and milliseconds between two looks from then on
 IDLE_FRAMES, IDLE_MS = 20, 500
-#: part of the time that each of the analyst's threads may compute while the worker needs the machine
-ANALYST_SHARE = 0.2
+#: part of the time that each of the analyst's threads may compute while the worker needs the machine; and where an
+#: update takes so many seconds that it leaves the interpreter to others
+ANALYST_SHARE, LONG_UPDATE, LONG_SHARE = 0.3, 0.003, 0.85
 
 
 class Controller(QObject):
@@ -247,7 +248,8 @@ class Controller(QObject):
         self.editing.settle()
         model = self.model
         model.set_status(snapshot.updates_per_second, snapshot.busy)
-        self.analyst.share = ANALYST_SHARE if self._crowded else 1.0
+        beside = LONG_SHARE if snapshot.seconds_per_update > LONG_UPDATE else ANALYST_SHARE
+        self.analyst.share = beside if self._crowded else 1.0
         if model.run is not None:
             state = model.run.state
             model.set_length(max(model.length, min(model.run.history.length, state.step + 1)))
