@@ -47,13 +47,17 @@ class Eigenpairs(Shown):
 
 
 def product_of(objective: Any, theta: npt.ArrayLike) -> Product:
-    """v (P,) -> H v (P,) for the Hessian at theta (P,): by the objective's `hvp`, else as `hessian_products` does.
+    """v (P,) -> H v (P,) for the Hessian at theta (P,): by the objective's `linearized`, which keeps the passes at
+    theta for all products, or its `hvp`, else as `hessian_products` does. For one thread at a time.
 
     >>> from nnopt.objectives import functions
     >>> product_of(functions.get("booth"), [0.0, 0.0])(np.array([1.0, 0.0]))
     array([10.,  8.])
     """
     point = np.asarray(theta, dtype=np.float64)
+    if hasattr(objective, "linearized"):
+        known: Product = objective.linearized(point)
+        return known
 
     def product(v: Array) -> Array:
         if hasattr(objective, "hvp"):

@@ -6,6 +6,7 @@ Floor `analysis`. Both answers are estimates and say how far they can be trusted
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal, TypeAlias
@@ -106,7 +107,8 @@ def spectral_density(
     random = generator(seed)
     starts = random.standard_normal((vectors, point.size))
     starts /= np.linalg.norm(starts, axis=1, keepdims=True)
-    parts = [_quadrature(objective, point, starts[k : k + block], steps) for k in range(0, vectors, block)]
+    times = _products_of(objective, point)
+    parts = [_quadrature(times, starts[k : k + block], steps) for k in range(0, vectors, block)]
     nodes = np.concatenate([nodes for nodes, _ in parts])
     weights = np.concatenate([weights for _, weights in parts])
     if width is None:
@@ -115,7 +117,7 @@ def spectral_density(
     return Density(nodes, weights, point.size, width, vectors * steps)
 
 
-def _quadrature(objective: Any, theta: Array, starts: Array, steps: int) -> tuple[Array, Array]:
+def _quadrature(times: Callable[[Array], Array], starts: Array, steps: int) -> tuple[Array, Array]:
     """(nodes, weights) (K, steps) of K Lanczos iterations side by side, each with full reorthogonalization."""
     count, size = starts.shape
     basis = np.empty((count, steps, size))
@@ -123,7 +125,7 @@ def _quadrature(objective: Any, theta: Array, starts: Array, steps: int) -> tupl
     v = starts
     for j in range(steps):
         basis[:, j] = v
-        w = _products(objective, theta, v)
+        w = times(v)
         if not np.isfinite(w).all():
             return np.full((count, steps), np.nan), np.full((count, steps), np.nan)
         known = basis[:, : j + 1]
@@ -141,13 +143,12 @@ def _quadrature(objective: Any, theta: Array, starts: Array, steps: int) -> tupl
     return nodes, mixing[:, 0, :] ** 2
 
 
-def _products(objective: Any, theta: Array, vectors: Array) -> Array:
-    """H times rows (K, P)."""
-    return (
-        product_of(objective, theta)(vectors[0])[None]
-        if len(vectors) == 1
-        else hessian_products(objective, theta, vectors)
-    )
+def _products_of(objective: Any, theta: Array) -> Callable[[Array], Array]:
+    """Rows (K, P) -> H times each of them: a block at once where the network is small, else one by one."""
+    if theta.size <= _TOGETHER:
+        return lambda vectors: hessian_products(objective, theta, vectors)
+    product = product_of(objective, theta)
+    return lambda vectors: np.array([product(v) for v in vectors])
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -189,9 +190,10 @@ def trace(
     point = np.asarray(theta, dtype=np.float64)
     size = point.size
 
+    products_of = _products_of(objective, point)
+
     def times(rows: Array) -> Array:
-        block = _BLOCK if size <= _TOGETHER else 1
-        return np.concatenate([_products(objective, point, rows[k : k + block]) for k in range(0, len(rows), block)])
+        return np.concatenate([products_of(rows[k : k + _BLOCK]) for k in range(0, len(rows), _BLOCK)])
 
     if products >= size:
         return Trace(float(np.einsum("kk->", times(np.eye(size)))), 0.0, size)

@@ -16,6 +16,8 @@ from nnopt.objectives.losses import Loss
 from nnopt.objectives.network import Network
 
 _BYTES = 16 * 1024 * 1024
+#: what a linearized sum keeps of its passes, at most
+_KEPT_BYTES = 64 * 1024 * 1024
 
 
 def hvp_sum(network: Network, loss: Loss, theta: Array, v: Array, inputs: Array, targets: Array) -> Array:
@@ -33,88 +35,150 @@ def hvp_sum(network: Network, loss: Loss, theta: Array, v: Array, inputs: Array,
             product += hvp_sum(network, loss, theta, v, inputs[:, part], targets[:, part])
         return product
     space = kept_workspace(_Tangent, network, n)
-    np.copyto(space.theta, theta)
-    np.copyto(space.direction, v)
-    space.forward(inputs)
-    space.move(inputs)
-    moved_slope = loss.curvature_times(loss.mean(space.z), space.moved_outputs)
-    loss.sums_and_slopes(space.z, targets, space.loss_work)
-    space.pull_back(inputs, moved_slope)
-    return space.gradient
+    space.linearize(loss, theta, inputs, targets)
+    return space.times(loss, v, inputs)
+
+
+class LinearizedSum:
+    """v (P,) -> H v (P,) at one theta, bit for bit as `hvp_sum`: what does not depend on v is computed once.
+
+    The passes that every product repeats, forward and back through theta itself, are kept, for as many examples as 64
+    MB hold; those of the others are made again for each product. One thread at a time; the product is a buffer that the
+    next one overwrites.
+
+    >>> from nnopt.objectives.losses import loss_function
+    >>> inputs, targets = np.array([[2.0], [1.0]]), np.zeros((1, 1))
+    >>> product = LinearizedSum(Network((1, 1)), loss_function("squared_error"), np.zeros(2), inputs, targets)
+    >>> product(np.ones(2)).copy(), product(np.array([1.0, 0.0])).copy()
+    (array([6., 3.]), array([4., 2.]))
+    """
+
+    def __init__(self, network: Network, loss: Loss, theta: Array, inputs: Array, targets: Array) -> None:
+        self._network = network
+        self._loss = loss
+        self._theta = theta.copy()
+        parts = [(inputs[:, part], targets[:, part]) for part in chunks(inputs.shape[1])]
+        self._kept: list[tuple[_Tangent, Array]] = []
+        nbytes = 0
+        for part_inputs, part_targets in parts:
+            space = _Tangent(network, part_inputs.shape[1])
+            nbytes += space.nbytes
+            if nbytes > _KEPT_BYTES:
+                break
+            space.linearize(loss, self._theta, part_inputs, part_targets)
+            self._kept.append((space, part_inputs))
+        self._again = parts[len(self._kept) :]
+
+    def __call__(self, v: Array) -> Array:
+        if len(self._kept) == 1 and not self._again:
+            ((space, inputs),) = self._kept
+            return space.times(self._loss, v, inputs)
+        product = np.zeros(self._network.size)
+        for space, inputs in self._kept:
+            product += space.times(self._loss, v, inputs)
+        for inputs, targets in self._again:
+            product += hvp_sum(self._network, self._loss, self._theta, v, inputs, targets)
+        return product
 
 
 class _Tangent(Workspace):
-    """A workspace that moves theta along one direction (P,); its gradient becomes R{gradient} = H v.
+    """A workspace that knows the network at one theta (`linearize`) and moves it along directions (P,) (`times`).
 
-    moved: R{z} per hidden layer; moved_units: R{h}, with a last row of zeros for the row of ones; moved_outputs: R{z}
-    at the output. slopes: f' per hidden layer.
+    slopes, bends: f' and f'' per hidden layer (no bends for piecewise linear activations). pulls: derivative of the
+    summed loss in each hidden layer's activations; deltas: in its input. moved: R{z} per layer; moved_units: R{h}, with
+    a last row of zeros for the row of ones; moved_outputs: R{z} at the output. gradient: R{gradient} = H v.
     """
 
     def __init__(self, network: Network, n: int) -> None:
         super().__init__(network, (), n, np.float64)
+        widths = network.widths
         self.direction: Array = np.empty(network.size)
         self.moved: list[Array] = [np.empty((width, n)) for width in network.sizes[1:]]
-        self.slopes: list[Array] = [np.empty((width, n)) for width in network.widths]
-        self.moved_units: list[Array] = [np.zeros((width + 1, n)) for width in network.widths]
+        self.moved_units: list[Array] = [np.zeros((width + 1, n)) for width in widths]
         self.moved_outputs = self.moved[-1]
-        widest = max(network.sizes[1:])
-        pulls, part, block_part = np.empty((2, widest * n)), np.empty(widest * n), np.empty(network.size)
-        more = [*self.moved, *self.slopes, *self.moved_units, self.direction, pulls, part, block_part]
+        self.slopes, self.pulls, self.deltas = ([np.empty((width, n)) for width in widths] for _ in range(3))
+        self.bends: list[Array] = [np.empty((width, n)) for width in widths] if self.function.curved else []
+        moved_pulls, part = np.empty((2, max(network.sizes[1:]) * n)), np.empty(max(network.sizes[1:]) * n)
+        block_part = np.empty(network.size)
+        at_theta = [*self.slopes, *self.pulls, *self.deltas, *self.bends]
+        more = [*self.moved, *self.moved_units, *at_theta, self.direction, moved_pulls, part, block_part]
         self.nbytes += sum(a.nbytes for a in more)
         parts = [part[: width * n].reshape(width, n) for width in network.sizes[1:]]
         directions, block_parts = network.layers(self.direction), network.layers(block_part)
         self._first_direction = directions[0]
         moved_hidden = [units[:-1] for units in self.moved_units]
-        self._slope_steps = list(zip(self.hidden, self.slopes, self.moved, moved_hidden, strict=False))
+        self._slope_steps = list(zip(self.slopes, self.moved, moved_hidden, strict=False))
         self._move_steps = list(
             zip(directions[1:], self.units, self.blocks[1:], self.moved_units, self.moved[1:], parts[1:], strict=True)
         )
+        above = [*self.deltas[1:], self.z][: len(widths)]
+        self._theta_steps = [
+            (
+                (self.blocks[layer + 1][:, :-1].T, above[layer], self.pulls[layer], self.slopes[layer]),
+                (self.deltas[layer], self.bends[layer] if self.bends else None),
+                (self.hidden[layer], self.work[layer]),
+            )
+            for layer in range(len(widths))
+        ][::-1]
         self._pull_steps = [
             (
-                (self.units[layer].T, self.moved_units[layer].T),
+                (self.units[layer].T, self.moved_units[layer].T, above[layer]),
                 (self.gradient_blocks[layer + 1], block_parts[layer + 1]),
                 (self.blocks[layer + 1][:, :-1].T, directions[layer + 1][:, :-1].T),
-                (self.pulls[layer], pulls[layer % 2, : width * n].reshape(width, n)),
-                (self.hidden[layer], self.slopes[layer], self.moved[layer]),
-                (parts[layer], self.work[layer]),
+                (moved_pulls[layer % 2, : width * n].reshape(width, n), parts[layer]),
+                (self.slopes[layer], self.bends[layer] if self.bends else None, self.pulls[layer], self.moved[layer]),
             )
-            for layer, width in enumerate(network.widths)
+            for layer, width in enumerate(widths)
         ][::-1]
 
-    def move(self, inputs: Array) -> None:
-        """R{z} and R{h} of every layer, after `forward`."""
-        slope_of = self.function.slope
+    def linearize(self, loss: Loss, theta: Array, inputs: Array, targets: Array) -> None:
+        """Whatever does not depend on the direction: the passes at theta itself."""
+        np.copyto(self.theta, theta)
+        self.forward(inputs)
+        self.mean = loss.mean(self.z)
+        loss.sums_and_slopes(self.z, targets, self.loss_work)
+        slope_of, bend_of = self.function.slope, self.function.bend
+        for (weights, above, pull, slope), (delta, bend), (hidden, work) in self._theta_steps:
+            np.dot(weights, above, pull)
+            slope_of(hidden, slope)
+            np.multiply(pull, slope, delta)
+            if bend is not None:
+                bend_of(hidden, bend, work)
+
+    def times(self, loss: Loss, v: Array, inputs: Array) -> Array:
+        """H v, after `linearize` with the same loss and inputs: a buffer."""
+        np.copyto(self.direction, v)
+        self._move(inputs)
+        self._pull_back(loss.curvature_times(self.mean, self.moved_outputs), inputs)
+        return self.gradient
+
+    def _move(self, inputs: Array) -> None:
+        """R{z} and R{h} of every layer."""
         np.dot(self._first_direction, inputs, self.moved[0])
         steps = zip(self._slope_steps, self._move_steps, strict=True)
-        for (hidden, slope, moved, moved_hidden), (direction, units, block, moved_units, above, part) in steps:
-            slope_of(hidden, slope)
+        for (slope, moved, moved_hidden), (direction, units, block, moved_units, above, part) in steps:
             np.multiply(slope, moved, moved_hidden)
             np.dot(direction, units, above)
             np.dot(block, moved_units, part)
             np.add(above, part, above)
 
-    def pull_back(self, inputs: Array, moved_slope: Array) -> None:
-        """R{gradient}, after `move`; z holds the loss's slope in the outputs, moved_slope its R."""
-        bend_of = self.function.bend if self.function.curved else None
-        delta, moved_delta = self.z, moved_slope
-        for units, blocks, weights, pulls, (hidden, slope, moved), (part, work) in self._pull_steps:
+    def _pull_back(self, moved_delta: Array, inputs: Array) -> None:
+        """R{gradient}, after `_move`. moved_delta: R of the loss's slope in the outputs."""
+        for (units, moved_units, delta), blocks, weights, pulls, (slope, bend, pull, moved) in self._pull_steps:
             block, block_part = blocks
-            np.dot(moved_delta, units[0], block)
-            np.dot(delta, units[1], block_part)
+            np.dot(moved_delta, units, block)
+            np.dot(delta, moved_units, block_part)
             np.add(block, block_part, block)
-            pull, moved_pull = pulls
-            np.dot(weights[0], delta, pull)
+            moved_pull, part = pulls
             np.dot(weights[0], moved_delta, moved_pull)
             np.dot(weights[1], delta, part)
             np.add(moved_pull, part, moved_pull)
             np.multiply(moved_pull, slope, moved_pull)
-            if bend_of is not None:
-                bend_of(hidden, part, work)
-                np.multiply(part, moved, part)
+            if bend is not None:
+                np.multiply(bend, moved, part)
                 np.multiply(part, pull, part)
                 np.add(moved_pull, part, moved_pull)
-            np.multiply(pull, slope, pull)
-            delta, moved_delta = pull, moved_pull
+            moved_delta = moved_pull
         np.dot(moved_delta, inputs.T, self.gradient_blocks[0])
 
 

@@ -59,7 +59,7 @@ class Local:
     (0.75, array([ 2., -1.]), array([ 0., -2.]))
     """
 
-    __slots__ = ("_of_batch", "gradient", "objective", "rows", "theta", "value")
+    __slots__ = ("_of_batch", "_products", "gradient", "objective", "rows", "theta", "value")
 
     def __init__(self, objective: Any, theta: Vector, value: float, gradient: Vector, rows: Rows | None = None) -> None:
         self.objective = objective
@@ -68,6 +68,8 @@ class Local:
         self.gradient = gradient
         self.rows = rows
         self._of_batch: Any = None
+        #: (batch, theta, v -> H v) of the last product, where the objective is `linearized`
+        self._products: tuple[Any, Vector, Callable[[Vector], Vector]] | None = None
 
     def take(self, rows: Rows) -> None:
         """Look at other examples from now on (the run's own loop does, instead of making a new one per step)."""
@@ -103,7 +105,15 @@ class Local:
         return np.asarray((columns + columns.T) / 2, dtype=np.float64)
 
     def hvp(self, v: Vector) -> Vector:
-        """Hessian times v (P,), (P,); by the Hessian where the objective has only that. Raises: as `hessian`."""
+        """Hessian times v (P,), (P,); by the Hessian where the objective has only that. Raises: as `hessian`.
+
+        Of an objective that can be `linearized`, what all products at this theta share is computed once.
+        """
+        if hasattr(self.batch, "linearized") and not self.theta.flags.writeable:
+            known = self._products
+            if known is None or known[0] is not self.batch or known[1] is not self.theta:
+                known = self._products = self.batch, self.theta, self.batch.linearized(self.theta)
+            return self._of_shape("hvp", known[2](v), self.theta.shape)
         product = getattr(self.batch, "hvp", None)
         if product is not None:
             return self._of_shape("hvp", product(self.theta, v), self.theta.shape)

@@ -65,15 +65,17 @@ def solve_symmetric(matrix: Matrix, right: Vector) -> tuple[Vector, bool]:
 def cholesky(matrix: Matrix) -> Matrix | None:
     """The lower factor L (P, P) of matrix = L L^T, or None when the matrix is not positive definite (or not finite).
 
+    numpy's: scipy's `dpotrf` keeps the interpreter to itself all the while, 0.7 s at 4,417 parameters.
+
     >>> cholesky(np.array([[4.0, 2.0], [2.0, 2.0]])), cholesky(np.diag([1.0, -1.0]))
     (array([[2., 0.],
            [1., 1.]]), None)
     """
-    from scipy.linalg import lapack
-
-    factor, info = lapack.dpotrf(matrix, lower=1)
-    finite = info == 0 and bool(np.isfinite(factor.diagonal()).all())
-    return np.asarray(factor, dtype=np.float64) if finite else None
+    try:
+        factor = np.linalg.cholesky(matrix)
+    except np.linalg.LinAlgError:
+        return None
+    return np.asarray(factor) if np.isfinite(factor.diagonal()).all() else None
 
 
 def solve_cholesky(factor: Matrix, right: Vector) -> Vector:
@@ -85,5 +87,6 @@ def solve_cholesky(factor: Matrix, right: Vector) -> Vector:
     from scipy.linalg import lapack
 
     solution: Any
-    solution, _ = lapack.dpotrs(factor, right, lower=1)
+    # L as it lies in memory is L^T to LAPACK: nothing is copied
+    solution, _ = lapack.dpotrs(factor.T, right, lower=0)
     return np.asarray(solution, dtype=np.float64)

@@ -27,6 +27,8 @@ from nnopt.runs.state import Best, Memory, Outcome, State
 
 #: notes kept at most; a method that says something new at every step must not fill the memory
 MAX_NOTES = 10_000
+#: states of a trail, and bytes that they take, where nobody says how many
+LEAST_TRAIL, MOST_TRAIL, TRAIL_BYTES = 100, 2000, 8 * 2**20
 
 
 class History:
@@ -250,26 +252,31 @@ class History:
             state = stage.step(state)
         return state
 
-    def trail(self, stop: int | None = None, points: int = 2000) -> tuple[npt.NDArray[np.int64], Floats]:
+    def trail(self, stop: int | None = None, points: int | None = None) -> tuple[npt.NDArray[np.int64], Floats]:
         """(steps (K,), thetas (K, P)): the path up to step `stop` (included) from stored states alone, without replay
-        but for the last: at most about `points` of them, evenly spaced; interventions' states are among them."""
+        but for the last: at most about `points` of them, evenly spaced; interventions' states are among them.
+
+        points: by default 2,000, or as many as 8 MB hold (at least 100)."""
         stop = self.length - 1 if stop is None else stop
         self._check(stop)
         eras, frames = self._eras, self._frames
         size = eras[0].state.theta.size
+        if points is None:
+            points = max(LEAST_TRAIL, min(MOST_TRAIL, TRAIL_BYTES // (8 * size)))
         spacing = max(1, -(-(stop + 1) // max(points, 1)))
         stride = 1 << max(frames.shift, (spacing - 1).bit_length())
-        steps = np.arange(0, frames.nearest(stop) + 1, stride, dtype=np.int64)
-        thetas = frames.array[steps >> frames.shift, :size]
+        regular = np.arange(0, frames.nearest(stop) + 1, stride, dtype=np.int64)
         known = {era.start: era.state.theta for era in eras[-points:] if era.start <= stop}
-        if stop not in known and not (len(steps) and steps[-1] == stop):
+        if stop not in known and not (len(regular) and regular[-1] == stop):
             known[stop] = self.seek(stop).theta
         extra = np.array(list(known), dtype=np.int64)
-        regular = ~np.isin(steps, extra)
-        steps = np.concatenate((steps[regular], extra))
-        thetas = np.concatenate((thetas[regular], *(theta[None] for theta in known.values())))
-        order = np.argsort(steps, kind="stable")
-        return steps[order], thetas[order]
+        steps = np.union1d(regular, extra)
+        # each state is copied once, into its place: those of a large network are tens of megabytes
+        thetas = np.empty((len(steps), size))
+        thetas[np.searchsorted(steps, regular)] = frames.array[:: stride >> frames.shift, :size][: len(regular)]
+        for place, theta in zip(np.searchsorted(steps, extra).tolist(), known.values(), strict=True):
+            thetas[place] = theta
+        return steps, thetas
 
     def row(self, step: int) -> dict[str, float]:
         """The logged numbers of one step, by column; replayed if the row was thinned out. "step" among them."""

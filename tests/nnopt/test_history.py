@@ -17,6 +17,7 @@ from nnopt import optimizers
 from nnopt.errors import NnoptError, SettingsError
 from nnopt.objectives import datasets, functions
 from nnopt.optimizers import batches, schedules
+from nnopt.runs import history as history_module
 from nnopt.runs.changes import AddExample, Intervention, MoveExample, MoveTo, RemoveExample, SetSetting
 from nnopt.runs.experiment import (
     Experiment,
@@ -242,6 +243,18 @@ def test_thetas_and_trail_are_the_states_parameters():
     steps, thetas = history.trail(stop=30)
     assert steps[-1] == 30
     assert thetas[-1].tolist() == [0.5, 0.5]
+
+
+def test_the_trail_is_thinned_to_a_number_of_bytes_unless_it_is_asked_for(monkeypatch):
+    monkeypatch.setattr(history_module, "TRAIL_BYTES", 16 * 150)  # 150 states of two parameters
+    run = Run(rosenbrock(), memory=Memory(recent=0))
+    run.advance(1000)
+    steps, thetas = run.history.trail()
+    assert steps.tolist() == list(range(0, 1001, 8))
+    assert np.array_equal(thetas, run.history.thetas(steps))
+    assert len(run.history.trail(points=2000)[0]) == 1001
+    monkeypatch.setattr(history_module, "TRAIL_BYTES", 16)
+    assert run.history.trail()[0].tolist() == [*range(0, 1000, 16), 1000]
 
 
 def test_the_experiment_and_the_problem_of_each_step_are_known():

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nnopt.errors import DataError, NnoptError, SettingsError, ShapeError, UnsupportedError
+from nnopt.objectives import hessian_products
 from nnopt.objectives.activations import ACTIVATIONS
 from nnopt.objectives.kernels import CHUNK
 from nnopt.objectives.losses import LOSSES
@@ -80,6 +81,31 @@ def test_hvps_are_the_hvp_of_each_vector(given_problem):
     vectors = np.random.default_rng(3).normal(size=(6, objective.size))
     expected = [objective.hvp(theta, v) for v in vectors]
     np.testing.assert_allclose(objective.hvps(theta, vectors), expected, rtol=1e-10, atol=1e-13)
+
+
+@given(any_problem)
+def test_linearized_products_are_those_of_hvp_bit_for_bit_in_any_order(given_problem):
+    objective, theta = given_problem
+    vectors = np.random.default_rng(4).normal(size=(3, objective.size))
+    expected = [objective.hvp(theta, v) for v in vectors]
+    product, elsewhere = objective.linearized(theta), objective.linearized(theta + 1.0)
+    for k in (0, 2, 1, 0):
+        elsewhere(vectors[k])
+        objective.hvp(theta - 1.0, vectors[k])
+        assert np.array_equal(product(vectors[k]), expected[k], equal_nan=True)
+
+
+@pytest.mark.parametrize("kept", [0, 1, 64])
+def test_linearized_products_over_several_chunks_are_those_of_hvp_whatever_is_kept(monkeypatch, kept):
+    monkeypatch.setattr(hessian_products, "_KEPT_BYTES", kept * 2**20)
+    random = np.random.default_rng(0)
+    X, y = random.standard_normal((5000, 2)), random.integers(0, 3, 5000)
+    objective = NetworkObjective(Network((2, 5, 4, 3), "softplus"), X, y, "cross_entropy", l2=0.01)
+    theta, v = objective.network.initial(0), random.standard_normal(objective.size)
+    product = objective.linearized(theta)
+    assert np.array_equal(product(v), objective.hvp(theta, v))
+    theta[:] = 0.0  # it is a product at the theta that was given
+    assert np.array_equal(product(v), objective.hvp(objective.network.initial(0), v))
 
 
 @given(any_problem, st.integers(0, 100))

@@ -12,7 +12,10 @@ from second_order_problems import is_at_a_minimum, seeds, sizes, starts_near, sy
 from nnopt import optimizers
 from nnopt.errors import UnsupportedError
 from nnopt.objectives import functions
+from nnopt.objectives.network import Network
+from nnopt.objectives.objective import NetworkObjective
 from nnopt.optimizers import newton_cg
+from nnopt.optimizers.base import Local
 from nnopt.optimizers.newton_cg import conjugate_gradients
 from nnopt.runs.experiment import Stop
 from nnopt.runs.minimize import minimize
@@ -110,3 +113,35 @@ def test_newton_cg_reaches_a_minimum_in_about_as_many_steps_as_scipys(name):
     assert len(steps) >= 3
     few, about = np.median(steps, axis=0)
     assert few <= 1.5 * about + 5
+
+
+def test_products_of_a_step_share_the_passes_at_its_theta_and_follow_theta_and_batch():
+    random = np.random.default_rng(0)
+    objective = NetworkObjective(Network((2, 5, 1)), random.standard_normal((20, 2)), random.integers(0, 2, 20))
+    v, first, second = random.standard_normal((3, objective.size))
+    made = []
+
+    class Counted:
+        hvp = objective.hvp
+        batch = objective.batch
+
+        def linearized(self, theta):
+            made.append(theta)
+            return objective.linearized(theta)
+
+    first.flags.writeable = second.flags.writeable = False
+    local = Local(Counted(), first, *objective.value_and_gradient(first))
+    for _ in range(3):
+        assert np.array_equal(local.hvp(v), objective.hvp(first, v))
+    assert len(made) == 1
+    local.theta = second
+    assert np.array_equal(local.hvp(v), objective.hvp(second, v))
+    assert len(made) == 2
+    rows = np.arange(5)
+    local.take(rows)
+    assert np.array_equal(local.hvp(v), objective.batch(rows).hvp(second, v))
+    # a theta that can still be changed is looked at anew each time
+    local = Local(objective, second.copy(), *objective.value_and_gradient(second))
+    local.hvp(v)
+    local.theta[:] = first
+    assert np.array_equal(local.hvp(v), objective.hvp(first, v))
