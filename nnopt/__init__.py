@@ -14,7 +14,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from nnopt.runs.blas import before_numpy
+from nnopt.blas import before_numpy
 
 before_numpy()
 

@@ -23,6 +23,8 @@ def show(options: argparse.Namespace) -> int:
       early_stopping  Stop once `patience` measurements in a row ...
                         patience = 20   (>= 1; measurements; patience)
                         minimum_improvement = 0   (>= 0; minimum improvement)
+      measure         Steps between measurements ...
+                        every = 0   (>= 0; steps; measure every)
     0
     """
     kinds = [options.kind] if options.kind else KINDS
@@ -64,8 +66,10 @@ def catalogue(kind: str) -> list[tuple[str, str, list[str]]]:
         return [(name, text, []) for name, text in sorted(DIRECTIONS.items())]
     if kind == "stopping":
         from nnopt.optimizers.stopping import EarlyStopping
+        from nnopt.runs.experiment import Measure
 
-        return [("early_stopping", _paragraph(EarlyStopping), _settings_of(EarlyStopping))]
+        kinds = (("early_stopping", EarlyStopping), ("measure", Measure))
+        return [(name, _paragraph(kind), _settings_of(kind)) for name, kind in kinds]
     if kind in ("searches", "analyses", "predictions"):
         return [(name, _paragraph(member), [_call(member)]) for name, member in sorted(_functions(kind).items())]
     registry = _registry(kind)

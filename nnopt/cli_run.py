@@ -94,6 +94,7 @@ def _summary(run: Run, interrupted: bool) -> str:
     ]
     if problem.dataset is not None:
         end = result_of(run)
+        facts.append(("measured", f"every {history.stage_at(step).every:,} steps"))
         facts.append(("training loss", f"{end.training_loss:.6g}"))
         if problem.held_out is not None:
             facts.append(("validation loss", f"{end.validation_loss:.6g}"))

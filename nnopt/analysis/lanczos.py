@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from nnopt.analysis.given import count_of, generator
 from nnopt.analysis.taylor import hessian_products
+from nnopt.blas import one_thread
 from nnopt.errors import SettingsError, ShapeError
 from nnopt.shown import Shown
 
@@ -128,6 +129,7 @@ def extreme_pairs(
     """
     if top < 0 or bottom < 0 or top + bottom < 1 or size < 1:
         raise SettingsError(f"eigenpairs: expected top + bottom >= 1 and size >= 1, got {top}, {bottom} and {size}")
+    one_thread()
     most = count_of("most", most, least=1)
     if top + bottom > size:
         top, bottom = min(top, size), max(0, size - top)

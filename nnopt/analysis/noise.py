@@ -17,9 +17,9 @@ import numpy.typing as npt
 
 from nnopt.analysis.given import count_of
 from nnopt.analysis.theory import covariance_factor
+from nnopt.blas import one_thread
 from nnopt.errors import UnsupportedError
 from nnopt.optimizers.batches import Mini
-from nnopt.runs.blas import one_thread
 from nnopt.shown import Shown
 
 Array: TypeAlias = npt.NDArray[np.float64]

@@ -9,8 +9,8 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from nnopt.blas import one_thread
 from nnopt.errors import SettingsError
-from nnopt.runs.blas import one_thread
 
 Array: TypeAlias = npt.NDArray[np.float64]
 #: told the fraction done; returning False stops

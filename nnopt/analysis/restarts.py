@@ -25,17 +25,17 @@ from nnopt.errors import NnoptError, SettingsError, UnsupportedError
 from nnopt.runs.experiment import MAX_SEED, Experiment, NetworkProblem, check_experiment
 from nnopt.runs.parcels import Parcel, needs_of, text_of
 from nnopt.runs.problem import build
+from nnopt.runs.spacing import measured_every
 from nnopt.runs.sweep_values import LIMIT
 from nnopt.runs.tasks import WorkersGone, carry_out, usable_processors, workers_for
 
 Array: TypeAlias = npt.NDArray[Any]
 
-#: seeds of a part: enough for the kernels to pay, few enough that a lost worker costs little
-LEAST, MOST = 8, 16
-#: parts per worker, so that all end at about the same time
-EACH = 4
+#: seeds of a part, at most: many, as the kernels want them (of a small network, 8 together take 1.3 times as long per
+#: run as 64), and few enough that a lost worker costs little
+MOST = 32
 #: where nobody says where: seconds tried here, and expected seconds from which several processes are worth their start
-TRIED, WORTH = 0.3, 2.0
+TRIED, WORTH = 0.3, 3.0
 #: seconds between reports of progress
 TOLD = 0.2
 
@@ -60,7 +60,7 @@ def restart(
     twice as fast. executor: any `concurrent.futures.Executor`; workers: so many processes of this machine (1: this
     process); cluster: the address of a Dask scheduler. With none of the three the runs begin in this process, and if
     they are going to take longer than some seconds, they are made by one process per processor instead. On workers the
-    seeds are made in parts of 8 to 16, and the part of a worker that is lost is made again.
+    seeds are made in parts of up to 32, and the part of a worker that is lost is made again.
 
     A run depends on its seed alone: on one machine its bits are the same wherever it is made and whatever is made
     beside it; it agrees with a `Run` of that seed to rounding.
@@ -112,8 +112,9 @@ class _Job:
         chosen = self.experiment.methods[self.method]
         return Ensemble(
             self.problem.objective, chosen.optimizer, [self.problem.initial(seed) for seed in seeds],
-            schedule=chosen.schedule, batches=chosen.batches, seeds=seeds, every=self.experiment.measure.every,
-            stop=self.experiment.stop, held_out=self.problem.held_out, dtype=self.dtype,
+            schedule=chosen.schedule, batches=chosen.batches, seeds=seeds,
+            every=measured_every(self.problem, self.method), stop=self.experiment.stop,
+            held_out=self.problem.held_out, dtype=self.dtype,
         )  # fmt: skip
 
     def nothing(self) -> Restarts:
@@ -125,8 +126,10 @@ class _Job:
         """All seeds, in order, as tasks for so many workers."""
         parcel = text_of(self.experiment), self._needs.plugins, self._needs.modules
         count = len(self.seeds)
-        size = min(max(LEAST, math.ceil(count / (EACH * workers))), MOST, math.ceil(count / workers))
-        for some in np.array_split(np.array(self.seeds, dtype=np.int64), math.ceil(count / size)):
+        size = min(MOST, math.ceil(count / workers))
+        # as many for each worker, so that all end at about the same time
+        rounds = math.ceil(math.ceil(count / size) / workers)
+        for some in np.array_split(np.array(self.seeds, dtype=np.int64), min(rounds * workers, count)):
             yield Part(*parcel, tuple(some.tolist()), self.method, self.dtype.name)
 
 
@@ -230,6 +233,7 @@ def _on_workers(job: _Job, executor: Executor, stop: Callable[[], bool], told: C
     parts = list(job.parts(getattr(executor, "workers", None) or usable_processors()))
     made: dict[int, Restarts] = {}
     failures: list[Failure] = []
+    told(0.0)
 
     def take(number: int, answer: Restarts | Failure) -> None:
         if isinstance(answer, Failure):

@@ -13,12 +13,12 @@ import numpy.typing as npt
 from nnopt.analysis.ensembles import Evaluator, evaluator, updater
 from nnopt.analysis.landscape import losses
 from nnopt.analysis.restarts_result import Restarts, Validation
+from nnopt.blas import one_thread
 from nnopt.errors import SettingsError, ShapeError, UnsupportedError
 from nnopt.optimizers.base import Optimizer
 from nnopt.optimizers.batches import AllRows, Batches, Full, Sampler, round_of
 from nnopt.optimizers.schedules import Schedule
 from nnopt.optimizers.stopping import Watch
-from nnopt.runs.blas import one_thread
 from nnopt.runs.experiment import Stop
 from nnopt.runs.minimize import as_objective
 from nnopt.runs.stage import Arrival, Stage

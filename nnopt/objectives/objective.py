@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from nnopt.blas import one_thread
 from nnopt.errors import DataError, SettingsError, ShapeError
 from nnopt.objectives import kernels, kernels_batched
 from nnopt.objectives.activations import Array
@@ -89,6 +90,7 @@ class NetworkObjective:
         l2: float = 0.0,
         l1: float = 0.0,
     ) -> None:
+        one_thread()
         function = loss_function(loss)
         inputs = _with_ones(X, network, "NetworkObjective")
         targets = function.encode(y, network.outputs)

@@ -134,13 +134,18 @@ class Method(Settings, frozen=True, tag=False):
 
 
 class Measure(Settings, frozen=True, tag=False):
-    """every: steps between measurements of the full training loss and the validation loss, >= 1.
+    """Steps between measurements of the full training and the validation loss; 0: as many as keep them to a quarter.
+
+    A quarter of the time, that is: the least of 10, 20, 50, 100, ... for which sizes alone let it be expected (see
+    `spacing`). Whatever number is given, it does not change the states of a run, but it is at measurements that
+    early stopping counts, and that a run with mini-batches is found to have converged.
 
     >>> Measure(every=100)
     Measure(every=100)
     """
 
-    every: Annotated[int, at_least(1, label="measure every", unit="steps", log=True, slider=(1, 1000))] = 10
+    every: Annotated[int, at_least(0, label="measure every", unit="steps", log=True, slider=(1, 1000),
+                                   help="0: 10 or more, at most a quarter of the time")] = 0  # fmt: skip
 
 
 class Stop(Settings, frozen=True, tag=False):

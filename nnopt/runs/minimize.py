@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from nnopt.blas import one_thread
 from nnopt.errors import SettingsError, ShapeError, UnsupportedError
 from nnopt.objectives.functions import Function
 from nnopt.objectives.objective import NetworkObjective
 from nnopt.optimizers.base import Optimizer, Rows, Vector, name_of
 from nnopt.optimizers.batches import Batches, Full
 from nnopt.optimizers.schedules import Schedule
-from nnopt.runs.blas import one_thread
 from nnopt.runs.decoding import check_instance
 from nnopt.runs.era import Era
 from nnopt.runs.experiment import MAX_SEED, Stop

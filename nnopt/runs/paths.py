@@ -103,7 +103,7 @@ def field_type(settings: Any, name: str) -> Any:
     >>> from nnopt.runs.experiment import Measure
     >>> kind = field_type(Measure(), "every")
     >>> kind.__origin__, kind.__metadata__[0].ge, kind.__metadata__[0].title
-    (<class 'int'>, 1, 'measure every')
+    (<class 'int'>, 0, 'measure every')
     """
     return _field_types(settings if isinstance(settings, type) else type(settings))[name]
 

@@ -11,16 +11,17 @@ from typing import Any
 
 import msgspec
 
+from nnopt.blas import one_thread
 from nnopt.errors import SettingsError
 from nnopt.optimizers.batches import Full
 from nnopt.optimizers.stopping import Watch
-from nnopt.runs.blas import one_thread
 from nnopt.runs.changes import AnyChange, Intervention, MoveTo, superseded
 from nnopt.runs.era import Era
 from nnopt.runs.experiment import Experiment, Recording
 from nnopt.runs.history import History
 from nnopt.runs.loop import Loop
 from nnopt.runs.problem import Problem, build
+from nnopt.runs.spacing import measured_every
 from nnopt.runs.stage import Stage
 from nnopt.runs.state import Memory, Outcome, State
 
@@ -48,7 +49,7 @@ def stage_of(problem: Problem, method: int = 0) -> Stage:
         chosen.batches,
         examples=problem.examples,
         seed=experiment.seed,
-        every=experiment.measure.every,
+        every=measured_every(problem, method),
         gradient_norm=experiment.stop.gradient_norm,
         explosion=experiment.stop.explosion,
         early=experiment.stop.early,

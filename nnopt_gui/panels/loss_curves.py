@@ -288,12 +288,13 @@ class LossPanel(Panel):
         # what counts most comes first: a low panel has no room for the rest
         rows = [("step", numbers.integer(step))]
         dots = []
+        every = view.history.stage_at(view.history.length - 1).every
         for name, label, role in (
             ("training_loss", self._name, "training"),
             ("validation_loss", "validation", "validation"),
         ):
             measured = last_measured(columns, name, step)
-            if measured is not None and step - measured[0] <= max(2 * view.experiment.measure.every, 1):
+            if measured is not None and step - measured[0] <= 2 * every:
                 rows.append((label, numbers.number(measured[1], 4)))
                 dots.append((self._place(step, measured[1])[1], role))
         found = held_out(view.history, step)

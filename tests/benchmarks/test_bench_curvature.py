@@ -19,10 +19,10 @@ from nnopt.analysis.lanczos import eigenpairs
 from nnopt.analysis.landscape import Plane, grid
 from nnopt.analysis.spectral import spectral_density, trace
 from nnopt.analysis.stability import SharpnessTracker, sharpness
+from nnopt.blas import one_thread
 from nnopt.objectives import functions
 from nnopt.objectives.network import Network
 from nnopt.objectives.objective import NetworkObjective
-from nnopt.runs.blas import one_thread
 
 one_thread()
 

@@ -244,7 +244,7 @@ def test_a_planned_intervention_that_is_not_valid_says_so_when_it_is_due():
         (SetSetting("methods[0].schedule", schedules.Hold(k=9)), "schedule constant → hold"),
         (SetSetting("methods[0].batches", batches.Mini(size=10)), "batch full → mini"),
         (SetSetting("problem.l2", 0.01), "L2 penalty 0.001 → 0.01"),
-        (SetSetting("measure.every", 1000), "measure every 10 → 1,000"),
+        (SetSetting("measure.every", 1000), "measure every 0 → 1,000"),
         (MoveTo((0.0,)), "point moved"),
         (AddExample((0.0, 0.0), 1), "example added (class 1)"),
         (MoveExample(12, (0.0, 0.0)), "example 12 moved"),

@@ -59,7 +59,7 @@ def run() -> Run:
 def measured(run: Run) -> tuple[list[int], list[float]]:
     """(steps, validation losses), from the newest change on, of everything that was measured."""
     start = max((done.step for done in run.history.interventions), default=0)
-    every = run.experiment.measure.every
+    every = run.history.stage_at(run.state.step).every
     steps = [step for step in range(start, run.history.length) if step % every == 0]
     return steps, [run.history.row(step)["validation_loss"] for step in steps]
 

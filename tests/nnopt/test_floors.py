@@ -7,7 +7,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent.parent
 SCIENCE = [
-    "errors settings misfits shown assets plugins", "objectives", "optimizers", "runs", "analysis",
+    "blas errors settings misfits shown assets plugins", "objectives", "optimizers", "runs", "analysis",
     "cli_words cli_bar", "cli_run cli_sweep cli_restarts cli_list cli_check", "cli", "__main__",
 ]  # fmt: skip
 LABORATORY = ["state", "engine", "widgets", "panels", "shell", "app", "__main__"]

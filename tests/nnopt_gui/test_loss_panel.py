@@ -182,7 +182,7 @@ def test_interventions_call_things_as_the_forms_do() -> None:
     run.advance(1)
     run.intervene(SetSetting("methods[0].batches", {"name": "mini", "size": 10}))
     run.intervene(SetSetting("measure.every", 2500))
-    assert intervention_words(run.history)[1] == (5, "batch all examples → mini-batches, measure every 10 → 2,500")
+    assert intervention_words(run.history)[1] == (5, "batch all examples → mini-batches, measure every 0 → 2,500")
     early = network_run("circle", steps=0, points=20)
     early.intervene(SetSetting("methods[0].optimizer", {"name": "saddle_free_newton"}))
     assert intervention_words(early.history) == [(0, "method Saddle-free Newton")]

@@ -1,4 +1,9 @@
-"""BLAS on one thread: these matrices are small, and the same bits must come back on every replay."""
+"""BLAS on one thread: these matrices are small, and the same bits must come back on every replay.
+
+Where numpy was imported before nnopt, as in a notebook, `import nnopt` changes nothing yet; the first run, network
+objective or search for eigenpairs limits the BLAS of the whole process, for good: to enter and leave a limit costs more
+than a gradient. Who wants threads for large products of their own sets them again with threadpoolctl.
+"""
 
 from __future__ import annotations
 
