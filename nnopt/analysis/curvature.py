@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from nnopt.analysis.lanczos import eigenpairs
+from nnopt.analysis.lanczos import eigenpairs, product_of
 from nnopt.analysis.newton_iteration import solve_indefinite
 from nnopt.analysis.taylor import FLAT, hessian_products
 from nnopt.errors import ShapeError
@@ -269,9 +269,10 @@ def newton_step_at(
         raise ShapeError(f"gradient: expected the shape of theta, {point.shape}, got {slope.shape}")
     if point.size <= EXACT_STEP:
         return newton_step(hessian_of(objective, point), slope, damping)
+    times = product_of(objective, point)
 
     def product(v: Array) -> Array:
-        return np.asarray(hessian_products(objective, point, v[None])[0] + damping * v)
+        return times(v) + damping * v
 
     with np.errstate(all="ignore"):
         found = solve_indefinite(product, -slope, BOUND)
