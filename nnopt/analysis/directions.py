@@ -29,7 +29,7 @@ KINDS = {
     "gradient": "downhill, against the gradient",
     "newton": "along the Newton step, damped if asked",
     "eigenvector": "along an eigenvector of the Hessian: eigenvector:0 of the largest curvature, :-1 of the smallest",
-    "random": "random, filter-normalized (Li et al. 2018): each unit as long as its row in theta; random:7 by its seed",
+    "random": "random, filter-normalized (Li et al. 2018): each unit as long as its weights; random:7 by its seed",
     "pca1": "the principal component of a run that explains most of its path's variance",
     "pca2": "the second principal component of a run, at a right angle to the first",
     "towards": "straight to another point, another solution, say, which is at 1",
@@ -312,10 +312,10 @@ def valley_axes(flat: Plane, hessian: npt.ArrayLike) -> Plane:
 
 
 def random_direction(objective: Any, theta: npt.ArrayLike, seed: int) -> Array:
-    """A random direction (P,), filter-normalized: each unit as long as its row in theta        (Li et al. 2018)
+    """A random direction (P,), filter-normalized: each unit as long as its weights in theta        (Li et al. 2018)
 
-    Each unit's row has the norm of that unit's row in theta (P,), and zero for its bias. For objectives without a
-    network: of the norm of theta (1 for theta = 0).
+    d_i <- d_i |w_i| / |d_i| with the incoming weights w_i of unit i in theta (P,), its bias not counted; biases of d
+    are zero. For objectives without a network: of the norm of theta (1 for theta = 0).
 
     >>> from nnopt.objectives import functions
     >>> np.linalg.norm(random_direction(functions.get("booth"), [3.0, 4.0], seed=7)).round(12)
@@ -330,7 +330,7 @@ def random_direction(objective: Any, theta: npt.ArrayLike, seed: int) -> Array:
         return np.asarray(vector * ((float(np.linalg.norm(point)) or 1.0) / np.linalg.norm(vector)))
     for rows, weights in zip(network.layers(vector), network.layers(point), strict=True):
         rows[:, -1] = 0.0
-        norms = np.linalg.norm(weights, axis=1) / np.maximum(np.linalg.norm(rows, axis=1), 1e-300)
+        norms = np.linalg.norm(weights[:, :-1], axis=1) / np.maximum(np.linalg.norm(rows, axis=1), 1e-300)
         rows *= norms[:, None]
     if not np.any(vector):
         raise UnsupportedError("all weights are zero: a filter-normalized direction is zero too")

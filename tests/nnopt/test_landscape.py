@@ -1,5 +1,7 @@
 """Slices, planes and directions: geometry, losses on them, what the model needs, windows and levels."""
 
+import math
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -194,14 +196,29 @@ def test_parallel_or_missing_steps_still_give_a_plane():
         plane_of_steps(np.zeros(3), np.zeros(3), np.zeros(3))
 
 
-def test_random_directions_have_the_norm_of_each_unit_s_row_and_no_bias(objective, theta):
+def test_random_directions_have_the_norm_of_each_unit_s_weights_and_no_bias(objective, theta):
     network = objective.network
+    theta = theta.copy()
+    for block in network.layers(theta):
+        block[:, -1] = 5.0  # a bias is no part of the norm
     found = direction("random:3", Context(objective, theta)).vector
     for rows, weights in zip(network.layers(found), network.layers(theta), strict=True):
-        np.testing.assert_allclose(np.linalg.norm(rows, axis=1), np.linalg.norm(weights, axis=1))
+        for row, unit in zip(rows.tolist(), weights.tolist(), strict=True):
+            assert math.hypot(*row[:-1]) == pytest.approx(math.hypot(*unit[:-1]))
         assert not rows[:, -1].any()
     np.testing.assert_array_equal(found, direction("random:3", Context(objective, theta)).vector)
     assert not np.array_equal(found, direction("random:4", Context(objective, theta)).vector)
+
+
+def test_a_random_direction_has_the_scale_of_the_weights_whatever_the_biases(objective, theta):
+    moved = theta.copy()
+    for block in objective.network.layers(moved):
+        block[:, -1] += 100.0
+    vectors = [direction("random:3", Context(objective, at)).vector for at in (theta, moved)]
+    np.testing.assert_array_equal(*vectors)
+    biases = 1.0 - objective.network.weight_mask
+    with pytest.raises(UnsupportedError, match="all weights are zero"):
+        direction("random:3", Context(objective, biases))
 
 
 def test_principal_components_of_a_trajectory_state_what_they_explain():
