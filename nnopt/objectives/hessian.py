@@ -83,7 +83,7 @@ def _add_chunk(
     slopes, bends = slopes_and_bends(function, space.hidden, scratch)
     below = [inputs, *space.units]
     weights = [block[:, :-1] for block in network.layers(theta)]
-    curvature = loss.curvature(loss.mean(space.z))
+    curvature = loss.curvature(loss.bend(space.z))
     loss.sums_and_slopes(space.z, targets, space.loss_work)
     delta: Array = space.z
     for layer in range(len(weights) - 1, -1, -1):

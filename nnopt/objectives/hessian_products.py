@@ -135,7 +135,7 @@ class _Tangent(Workspace):
         """Whatever does not depend on the direction: the passes at theta itself."""
         np.copyto(self.theta, theta)
         self.forward(inputs)
-        self.mean = loss.mean(self.z)
+        self.bend = loss.bend(self.z)
         loss.sums_and_slopes(self.z, targets, self.loss_work)
         slope_of, bend_of = self.function.slope, self.function.bend
         for (weights, above, pull, slope), (delta, bend), (hidden, work) in self._theta_steps:
@@ -149,7 +149,7 @@ class _Tangent(Workspace):
         """H v, after `linearize` with the same loss and inputs: a buffer."""
         np.copyto(self.direction, v)
         self._move(inputs)
-        self._pull_back(loss.curvature_times(self.mean, self.moved_outputs), inputs)
+        self._pull_back(loss.curvature_times(self.bend, self.moved_outputs), inputs)
         return self.gradient
 
     def _move(self, inputs: Array) -> None:
@@ -221,7 +221,7 @@ class _Linearized:
         self.weights = [block[:, :-1] for block in network.layers(theta)]
         self.below = [inputs, *space.units]
         self.slopes, self.bends = slopes_and_bends(function, space.hidden, self.scratch)
-        self.mean = loss.mean(space.z)
+        self.output_bend = loss.bend(space.z)
         loss.sums_and_slopes(space.z, targets, space.loss_work)
         self.deltas: list[Array] = [space.z]
         self.pulls: list[Array] = []
@@ -232,7 +232,7 @@ class _Linearized:
 
     def times(self, vectors: Array) -> Array:
         """The products (..., P) for vectors (..., P)."""
-        lead, n = vectors.shape[:-1], self.mean.shape[-1]
+        lead, n = vectors.shape[:-1], self.output_bend.shape[-1]
         scratch = self.scratch
         mark = scratch.mark()
         directions = self.network.layers(vectors)
@@ -249,7 +249,7 @@ class _Linearized:
             if layer < len(self.slopes):
                 moved_units.append(np.multiply(self.slopes[layer], moved, scratch.take(*moved.shape)))
 
-        moved_delta = self.loss.curvature_times(self.mean, moved_inputs[-1])  # R{delta}
+        moved_delta = self.loss.curvature_times(self.output_bend, moved_inputs[-1])  # R{delta}
         for layer in range(len(self.slopes), -1, -1):
             block = product_blocks[layer]
             np.matmul(moved_delta, self.below[layer].T, out=block)

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from nnopt.errors import DataError, ShapeError, UnsupportedError, unknown_name
-from nnopt.objectives.activations import Array
+from nnopt.objectives.activations import Array, logistic_slope
 
 #: two arrays of z's shape that a kernel may overwrite
 Scratch: TypeAlias = tuple[Array, Array]
@@ -48,19 +48,17 @@ class Loss:
         """The same; z is overwritten with the slope of each example's loss, d loss / d z."""
         raise NotImplementedError
 
-    def mean(self, z: Array) -> Array:
-        """What the outputs predict, as a new array: probabilities for classification, z itself for regression."""
+    def bend(self, z: Array) -> Array:
+        """What the curvature at outputs z is made from, a new array of z's shape; z may be overwritten afterwards."""
         raise NotImplementedError
 
-    def curvature_times(self, mean: Array, v: Array) -> Array:
-        """H_out v for every example, (..., C, n), with H_out the loss's second derivative in z. mean: `mean(z)`."""
+    def curvature_times(self, bend: Array, v: Array) -> Array:
+        """H_out v for every example, (..., C, n), with H_out the loss's second derivative in z. bend: `bend(z)`."""
         raise NotImplementedError
 
-    def curvature(self, mean: Array) -> Array:
-        """H_out of every example, (C, C, n). mean: `mean(z)`, (C, n)."""
-        outputs, n = mean.shape
-        units = np.eye(outputs, dtype=mean.dtype)[:, :, None]
-        return self.curvature_times(mean, np.broadcast_to(units, (outputs, outputs, n)))
+    def curvature(self, bend: Array) -> Array:
+        """H_out of every example, (C, C, n). bend: `bend(z)`, (C, n)."""
+        raise NotImplementedError
 
     def probabilities(self, z: Array) -> Array:
         """Class probabilities (N, classes) of outputs z (N, outputs). Raises UnsupportedError for regression."""
@@ -71,7 +69,8 @@ class BinaryCrossEntropy(Loss):
     """log(1 + e^z) - y z for one logit z and y in {0, 1}.
 
     With s = 1 - 2y it is softplus(s z) = max(s z, 0) + log(1 + e^-|s z|), exact for |z| = 1e4 and beyond; its slope is
-    s exp(s z - softplus(s z)). While e^(s z) does not overflow, log(1 + e^(s z)) is as exact, and quicker.
+    s exp(s z - softplus(s z)). While e^(s z) does not overflow, log(1 + e^(s z)) is as exact, and quicker. Its
+    curvature is sigma(z) sigma(-z) = e^-|z| / (1 + e^-|z|)^2: in p (1 - p) the difference would cancel far out.
 
     y (N,): 0 or 1; targets hold s.
 
@@ -122,12 +121,15 @@ class BinaryCrossEntropy(Loss):
         np.multiply(z, targets, z)
         return np.where(sound, total, _totals(loss))
 
-    def mean(self, z: Array) -> Array:
-        return _sigmoid(z)
+    def bend(self, z: Array) -> Array:
+        return logistic_slope(z)
 
-    def curvature_times(self, mean: Array, v: Array) -> Array:
-        product: Array = mean * (1.0 - mean) * v
+    def curvature_times(self, bend: Array, v: Array) -> Array:
+        product: Array = bend * v
         return product
+
+    def curvature(self, bend: Array) -> Array:
+        return bend[None].copy()
 
     def probabilities(self, z: Array) -> Array:
         return np.concatenate([_sigmoid(-z), _sigmoid(z)], axis=1)
@@ -137,7 +139,8 @@ class CrossEntropy(Loss):
     """log(sum_c e^(z_c)) - z_y for C logits and a class index y: softmax regression's loss.
 
     Logits are shifted by their largest first, so that |z| = 1e4 is exact. Slope: p - (1 in row y), with the
-    probabilities p = softmax(z); curvature: diag(p) - p p^T.
+    probabilities p = softmax(z); curvature: diag(p) - p p^T. Where p_y is next to 1 nothing cancels: 1 - p_c is the
+    sum of the other probabilities, and the loss log(1 + sum of the other e^(z_c - z_y)).
 
     y (N,): class indices 0 .. C - 1; targets hold a 1 per example, in the row of its class.
 
@@ -159,37 +162,50 @@ class CrossEntropy(Loss):
         return hot
 
     def sums(self, z: Array, targets: Array, work: Scratch) -> Any:
-        chosen, scratch = work
-        self._shift(z, targets, chosen)
-        np.exp(z, scratch)
-        return _totals(np.log(scratch.sum(axis=-2, keepdims=True))) - _totals(chosen)
+        chosen, _ = work
+        rest = self._exponentials(z, targets, chosen)
+        return _totals(np.log1p(rest)) - _totals(chosen)
 
     def sums_and_slopes(self, z: Array, targets: Array, work: Scratch) -> Any:
-        chosen, _ = work
-        self._shift(z, targets, chosen)
-        np.exp(z, z)
-        norm = z.sum(axis=-2, keepdims=True)
-        np.divide(z, norm, z)
-        np.subtract(z, targets, z)
-        return _totals(np.log(norm)) - _totals(chosen)
+        chosen, scratch = work
+        rest = self._exponentials(z, targets, chosen)
+        # e^z / norm - targets, with all that is not the wanted class's own taken out of its row before it can cancel
+        np.multiply(targets, rest, scratch)
+        np.subtract(z, scratch, z)
+        np.divide(z, 1.0 + rest, z)
+        return _totals(np.log1p(rest)) - _totals(chosen)
 
     @staticmethod
-    def _shift(z: Array, targets: Array, chosen: Array) -> None:
-        """z <- z - max z; chosen <- the shifted logit of the wanted class, in that class's row, 0 elsewhere."""
+    def _exponentials(z: Array, targets: Array, chosen: Array) -> Array:
+        """With logits shifted by their largest: z <- e^z - targets; chosen <- the wanted class's logit in its row, 0
+        elsewhere. The sum of e^z, less the 1 that is the largest's, (..., 1, n), is returned."""
         np.subtract(z, z.max(axis=-2, keepdims=True), z)
         np.multiply(z, targets, chosen)
+        np.exp(z, z)
+        np.subtract(z, targets, z)
+        rest: Array = z.sum(axis=-2, keepdims=True)
+        return rest
 
-    def mean(self, z: Array) -> Array:
+    def bend(self, z: Array) -> Array:
         exponentials = np.exp(z - z.max(axis=-2, keepdims=True))
         probabilities: Array = exponentials / exponentials.sum(axis=-2, keepdims=True)
         return probabilities
 
-    def curvature_times(self, mean: Array, v: Array) -> Array:
-        product: Array = mean * (v - (mean * v).sum(axis=-2, keepdims=True))
+    def curvature_times(self, bend: Array, v: Array) -> Array:
+        # H v = H (v - c 1) for any c: that of the class with p > 1/2, in whose row 1 - p would cancel
+        away = v - (v * (bend > 0.5)).sum(axis=-2, keepdims=True)
+        product: Array = bend * (away - (bend * away).sum(axis=-2, keepdims=True))
         return product
 
+    def curvature(self, bend: Array) -> Array:
+        outputs = len(bend)
+        matrix = -bend[:, None] * bend
+        others = 1.0 - np.eye(outputs, dtype=bend.dtype)
+        np.einsum("ccn->cn", matrix)[...] = bend * (others @ bend)
+        return matrix
+
     def probabilities(self, z: Array) -> Array:
-        return np.ascontiguousarray(self.mean(z.T).T)
+        return np.ascontiguousarray(self.bend(z.T).T)
 
 
 class SquaredError(Loss):
@@ -230,11 +246,15 @@ class SquaredError(Loss):
     def sums_and_slopes(self, z: Array, targets: Array, work: Scratch) -> Any:
         return self.sums(z, targets, work)
 
-    def mean(self, z: Array) -> Array:
-        return z.copy()
+    def bend(self, z: Array) -> Array:
+        return np.ones_like(z)
 
-    def curvature_times(self, mean: Array, v: Array) -> Array:
+    def curvature_times(self, bend: Array, v: Array) -> Array:
         return np.array(v)
+
+    def curvature(self, bend: Array) -> Array:
+        outputs, n = bend.shape
+        return np.repeat(np.eye(outputs, dtype=bend.dtype)[:, :, None], n, axis=2)
 
 
 #: every loss by name

@@ -1,5 +1,7 @@
 """Activations: closed forms, derivatives, kinks, behaviour far out."""
 
+from decimal import Context, Decimal, localcontext
+
 import numpy as np
 import pytest
 
@@ -80,6 +82,29 @@ def test_far_out_nothing_overflows(name, limits):
     np.testing.assert_allclose(f.value(FAR), limits, rtol=1e-15, atol=1e-300)
     assert np.isfinite(f.derivative(FAR)).all()
     assert np.isfinite(f.second_derivative(FAR)).all()
+
+
+def exactly(name, z):
+    """f, f' and f'' of a smooth activation with 800 digits, f' and f'' as their definitions say."""
+    with localcontext(Context(prec=800)):
+        z = Decimal(z)
+        up, down = z.exp(), (-z).exp()
+        sigmoid = 1 / (1 + down)
+        if name == "tanh":
+            h = (up - down) / (up + down)
+            return float(h), float(1 - h * h), float(-2 * h * (1 - h * h))
+        if name == "sigmoid":
+            return float(sigmoid), float(sigmoid * (1 - sigmoid)), float(sigmoid * (1 - sigmoid) * (1 - 2 * sigmoid))
+        return float((1 + up).ln()), float(sigmoid), float(sigmoid * (1 - sigmoid))
+
+
+@pytest.mark.parametrize("name", ["tanh", "sigmoid", "softplus"])
+def test_a_saturated_unit_keeps_the_digits_of_its_derivatives(name):
+    f, z = activation(name), [-300.0, -40.0, -19.0, -3.0, 0.3, 8.0, 19.0, 40.0, 300.0]
+    values, slopes, bends = np.array([exactly(name, at) for at in z]).T
+    np.testing.assert_allclose(f.value(z), values, rtol=1e-14)
+    np.testing.assert_allclose(f.derivative(z), slopes, rtol=1e-14)
+    np.testing.assert_allclose(f.second_derivative(z), bends, rtol=1e-14)
 
 
 def test_softplus_keeps_its_relative_precision_where_it_is_tiny():

@@ -1,5 +1,6 @@
 """Losses: closed forms, slopes and curvatures, exactness at |z| = 1e4, refusal of labels that do not fit."""
 
+import math
 from decimal import Context, Decimal, localcontext
 
 import numpy as np
@@ -7,8 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nnopt.analysis.curvature import newton_step_at
 from nnopt.errors import DataError, ShapeError, UnknownNameError, UnsupportedError
 from nnopt.objectives.losses import LOSSES, loss_function
+from nnopt.objectives.network import Network
+from nnopt.objectives.objective import NetworkObjective
 
 OUTPUTS = {"binary_cross_entropy": 1, "cross_entropy": 3, "squared_error": 2}
 every_loss = pytest.mark.parametrize("name", LOSSES)
@@ -68,7 +72,7 @@ def test_slope_agrees_with_differences(name):
 def test_curvature_agrees_with_differences_of_the_slope(name):
     loss, outputs = loss_function(name), OUTPUTS[name]
     y, z = labels(name, 5), np.random.default_rng(3).normal(size=(5, outputs))
-    curvature, step = loss.curvature(loss.mean(z.T)), 1e-6
+    curvature, step = loss.curvature(loss.bend(z.T)), 1e-6
     assert curvature.shape == (outputs, outputs, 5)
     for c in range(outputs):
         move = np.zeros_like(z)
@@ -77,7 +81,7 @@ def test_curvature_agrees_with_differences_of_the_slope(name):
         np.testing.assert_allclose(curvature[c], difference.T, atol=1e-8)
     v = np.random.default_rng(4).normal(size=(7, outputs, 5))
     product = np.einsum("abn,kbn->kan", curvature, v)
-    np.testing.assert_allclose(loss.curvature_times(loss.mean(z.T), v), product, atol=1e-14)
+    np.testing.assert_allclose(loss.curvature_times(loss.bend(z.T), v), product, atol=1e-14)
 
 
 @every_loss
@@ -94,13 +98,13 @@ def test_several_parameter_vectors_at_once_are_the_same_as_one_after_another(nam
     np.testing.assert_allclose(loss.sums(z, targets, work), totals, rtol=1e-14)
 
 
-# ---- against a computation with 60 digits
+# ---- against a computation with 400 digits
 
 
 def exactly(
     name: str, row: list[float], target: int | list[float]
 ) -> tuple[Decimal, list[Decimal], list[list[Decimal]]]:
-    """Loss, slope and curvature of one example, as defined: 60 digits, of which at most 10 cancel."""
+    """Loss, slope and curvature of one example, as defined: of 400 digits enough are left, however many cancel."""
     z = [Decimal(x) for x in row]
     same = [[Decimal(a == b) for b in range(len(z))] for a in range(len(z))]
     if name == "squared_error":
@@ -116,12 +120,14 @@ def exactly(
 
 
 #: small, ordinary and huge outputs
-outputs = st.one_of(st.floats(-5, 5), st.floats(-1e4, 1e4), st.sampled_from([0.0, 1e-9, -40.0, 1e4, -1e4]))
+outputs = st.one_of(
+    st.floats(-5, 5), st.floats(-100, 100), st.floats(-1e4, 1e4), st.sampled_from([0.0, 1e-9, -40.0, 600.0, 1e4, -1e4])
+)
 
 
 @every_loss
 @given(data=st.data())
-def test_value_slope_and_curvature_agree_with_sixty_digits(name, data):
+def test_value_slope_and_curvature_keep_their_digits_however_far_out(name, data):
     count = OUTPUTS[name]
     rows = data.draw(st.lists(st.lists(outputs, min_size=count, max_size=count), min_size=1, max_size=4))
     z = np.array(rows)
@@ -130,20 +136,24 @@ def test_value_slope_and_curvature_agree_with_sixty_digits(name, data):
                                         max_size=len(rows))))  # fmt: skip
     else:
         y = np.array(data.draw(st.lists(st.integers(0, max(1, count - 1)), min_size=len(rows), max_size=len(rows))))
-    with localcontext(Context(prec=60, Emin=-(10**6), Emax=10**6)):
+    with localcontext(Context(prec=400, Emin=-(10**6), Emax=10**6)):
         exact = [exactly(name, row, label) for row, label in zip(rows, y.tolist(), strict=True)]
         value = float(sum(loss for loss, _, _ in exact))
         slope = np.array([[float(x) for x in slopes] for _, slopes, _ in exact])
         curvature = np.array([[[float(x) for x in line] for line in bends] for _, _, bends in exact])
     total, slopes = summed(name, z, y)
-    # differences of outputs are rounded before they are used
+    # differences of outputs are rounded before they are used; what is below 1e-300 is zero in float64
     rounding = 4e-16 * np.abs(z).max() if name == "cross_entropy" else 0.0
-    assert total == pytest.approx(value, rel=1e-14, abs=1e-50 + len(rows) * rounding)
-    assert sums_only(name, z, y) == pytest.approx(value, rel=1e-14, abs=1e-50 + len(rows) * rounding)
-    np.testing.assert_allclose(slopes, slope, rtol=1e-13, atol=1e-15 + rounding)
+    assert total == pytest.approx(value, rel=1e-14 + 2 * rounding, abs=1e-300)
+    assert sums_only(name, z, y) == pytest.approx(value, rel=1e-14 + 2 * rounding, abs=1e-300)
+    far = {"rtol": 1e-13 + 2 * rounding, "atol": 1e-300}
+    np.testing.assert_allclose(slopes, slope, **far)
     loss = loss_function(name)
-    bends = np.moveaxis(loss.curvature(loss.mean(z.T)), -1, 0)
-    np.testing.assert_allclose(bends, curvature, rtol=1e-12, atol=1e-15 + rounding)
+    bend = loss.bend(z.T)
+    np.testing.assert_allclose(np.moveaxis(loss.curvature(bend), -1, 0), curvature, **far)
+    for unit in np.eye(count):
+        direction = np.broadcast_to(unit[:, None], bend.shape)
+        np.testing.assert_allclose(loss.curvature_times(bend, direction).T, curvature @ unit, **far)
 
 
 @pytest.mark.parametrize("size", [1e2, 1e3, 1e4])
@@ -165,11 +175,42 @@ def test_binary_cross_entropy_keeps_small_losses():
     assert summed("binary_cross_entropy", z[:1], y[:1])[0] == pytest.approx(np.exp(-30.0), rel=1e-12)
 
 
+@pytest.mark.parametrize("z", [20.0, 37.0, 40.0, 300.0])
+def test_the_curvature_of_a_saturated_example_is_not_zero(z):
+    """sigma(z) sigma(-z) = e^-z / (1 + e^-z)^2, which is e^-z far out; p (1 - p) is 0 from z = 37 on."""
+    exact = math.exp(-z) / (1 + math.exp(-z)) ** 2
+    binary, several = loss_function("binary_cross_entropy"), loss_function("cross_entropy")
+    for logit in (z, -z):
+        assert binary.curvature(binary.bend(np.array([[logit]])))[0, 0, 0] == pytest.approx(exact, rel=1e-14)
+    two = several.curvature(several.bend(np.array([[z], [0.0]])))[:, :, 0]
+    np.testing.assert_allclose(two, exact * np.array([[1, -1], [-1, 1]]), rtol=1e-14)
+
+
+@pytest.mark.parametrize("z", [20.0, 37.0, 40.0, 300.0])
+def test_two_classes_of_a_softmax_are_the_logistic_loss(z):
+    """Also where the example is right by far: loss, slope and curvature are e^-z, not 0."""
+    total, slopes = summed("cross_entropy", np.array([[z, 0.0]]), np.array([0]))
+    logistic, slope = summed("binary_cross_entropy", np.array([[z]]), np.array([1]))
+    assert total == pytest.approx(logistic, rel=1e-14) == pytest.approx(math.exp(-z), rel=1e-8)
+    assert slopes[0].tolist() == pytest.approx([slope[0, 0], -slope[0, 0]], rel=1e-14)
+
+
+def test_a_newton_step_of_logistic_regression_is_exact_where_every_example_is_saturated():
+    """Curvature e^-40 all over: the step of f(b) = log(1 + e^-b) is (1 + e^-b), whatever the size of f''."""
+    objective = NetworkObjective(Network((1, 1)), [[0.0]], [1], loss="binary_cross_entropy")
+    theta = np.array([0.0, 40.0])
+    assert objective.hessian(theta)[1, 1] == pytest.approx(math.exp(-40.0), rel=1e-13)
+    assert objective.hvp(theta, np.array([0.0, 1.0]))[1] == pytest.approx(math.exp(-40.0), rel=1e-13)
+    assert objective.gauss_newton(theta)[1, 1] == pytest.approx(math.exp(-40.0), rel=1e-13)
+    step, _ = newton_step_at(objective, theta, objective.gradient(theta))
+    assert step[1] == pytest.approx(1.0, rel=1e-13)
+
+
 def test_cross_entropy_is_exact_far_out():
     z = np.array([[1e4, 0.0, -1e4], [1e4, 0.0, -1e4]])
     total, slopes = summed("cross_entropy", z, np.array([0, 2]))
     assert total == 2e4
-    np.testing.assert_array_equal(slopes, [[0, 0, 0], [1, 0, -1]])
+    np.testing.assert_array_equal(slopes, [[0, 0, 0], [1, 0, -1]])  # e^-1e4 is less than any float64
     assert sums_only("cross_entropy", z, np.array([0, 2])) == 2e4
 
 
