@@ -34,6 +34,8 @@ Extent: TypeAlias = float | Sequence[float]
 
 #: numbers of parameter vectors held at once, at most
 CHUNK = 1 << 21
+#: relative error of a loss in float32 where nothing is large, and the share of a map's differences that is not seen
+_ROUNDING, _SHOWN = 3e-6, 0.03
 
 
 def values_at(
@@ -46,7 +48,8 @@ def values_at(
 ) -> Array:
     """Losses (K,) at coords (K, d) of a slice (also (K,)) or plane.
 
-    objective: the faster of `values_on_plane`, `values` and `value` that it has. dtype: precision for networks; other
+    objective: the faster of `values_on_plane`, `values` and `value` that it has. dtype: precision for networks; where
+    rounding to float32 could change a loss by 1 % (weights of 1e8), they are calculated in float64 all the same; other
     objectives are always evaluated in float64. threads: how many share the work; the objective must be one that several
     may use at once, as all of nnopt's are. progress(fraction done): called after each of about a dozen parts; where it
     returns False the rest stays NaN.
@@ -160,8 +163,8 @@ def grid(
     `imshow(losses.T, origin="lower", extent=(a[0], a[-1], b[0], b[-1]))`.
 
     extent: half-width r, or (a0, a1, b0, b1). n: points along each axis, or along d1 and d2. dtype: precision for
-    networks. threads, progress: as in `values_at`. The numbers returned are float64, infinities and NaN among them
-    where the loss is. Raises as `axes` and `values_at`.
+    networks; float32 is taken where its rounding cannot be seen (`suited_dtype`). threads, progress: as in `values_at`.
+    The numbers returned are float64, infinities and NaN among them where the loss is. Raises as `axes` and `values_at`.
 
     >>> from nnopt.objectives import functions
     >>> plane = Plane(np.zeros(2), np.array([1.0, 0.0]), np.array([0.0, 1.0]))
@@ -170,8 +173,58 @@ def grid(
            [ 5.,  0.]])
     """
     a, b = axes(extent, n)
+    kind = suited_dtype(objective, plane, (a[0], a[-1], b[0], b[-1]), dtype)
+    return _grid(objective, plane, a, b, kind, threads, progress)
+
+
+def _grid(
+    objective: Any, plane: Plane, a: Array, b: Array, dtype: Any, threads: int, progress: Progress | None = None
+) -> Array:
     coords = np.stack(np.meshgrid(a, b, indexing="ij"), axis=-1).reshape(-1, 2)
     return values_at(objective, plane, coords, dtype, threads, progress).reshape(len(a), len(b))
+
+
+def suited_dtype(objective: Any, plane: Plane, extent: Extent, dtype: npt.DTypeLike = np.float32) -> np.dtype[Any]:
+    """float64 where a map in float32 would show its rounding, `dtype` otherwise. extent as in `grid`.
+
+    From a bound on the network's outputs over the map follows how far a loss may be off (`float32_error`); it must stay
+    below 3 % of the differences between nine losses across the map. Objectives without such a bound are not looked at.
+
+    >>> from nnopt.objectives import functions
+    >>> plane = Plane(np.zeros(2), np.array([1.0, 0.0]), np.array([0.0, 1.0]))
+    >>> suited_dtype(functions.get("booth"), plane, 1.0)
+    dtype('float32')
+    """
+    kind = np.dtype(dtype)
+    if kind != np.float32 or not hasattr(objective, "float32_error"):
+        return kind
+    a, b = axes(extent, 3)
+    sample = _grid(objective, plane, a, b, np.float64, threads=1)
+    return kind if float32_suffices(objective, plane, (a[0], a[-1], b[0], b[-1]), sample) else np.dtype(np.float64)
+
+
+def float32_suffices(objective: Any, plane: Any, extent: Sequence[float], losses: npt.ArrayLike) -> bool:
+    """Whether losses on a map with borders (a0, a1, b0, b1), of which `losses` are some, are as good in float32: its
+    rounding, as `float32_error` bounds it, is below 3 % of the differences between them. True without such a bound.
+
+    >>> from nnopt.objectives.objective import Network, NetworkObjective
+    >>> objective = NetworkObjective(Network((2, 8, 1)), [[1.0, -1.0]], [1])
+    >>> plane = Plane(np.zeros(33), *np.eye(33)[-2:])
+    >>> [float32_suffices(objective, plane, (-r, r, -r, r), [0.5, 1.0]) for r in (1.0, 1e9)]
+    [True, False]
+    """
+    if not hasattr(objective, "float32_error"):
+        return True
+    some = np.asarray(losses, dtype=np.float64)
+    some = some[np.isfinite(some)]
+    if not some.size:
+        return False
+    reach = np.maximum(np.abs(extent[::2]), np.abs(extent[1::2]))
+    with np.errstate(all="ignore"):
+        sizes = np.abs(plane.origin) + reach @ np.abs(plane.directions)
+        largest = float(np.abs(some).max())
+        error = (_ROUNDING + objective.float32_error(sizes, largest)) * largest
+        return bool(error < _SHOWN * (some.max() - some.min()))
 
 
 def progressive_grid(
@@ -185,7 +238,7 @@ def progressive_grid(
     """(n, losses (n, n)) for each of the sizes, coarse to fine.
 
     A grid with 2 n - 1 points keeps those of the one with n points before it and computes the new ones only. extent,
-    dtype, threads: as in `grid`. Raises: SettingsError.
+    dtype, threads: as in `grid`; all sizes have one precision. Raises: SettingsError.
 
     >>> from nnopt.objectives import functions
     >>> plane = Plane(np.zeros(2), np.array([1.0, 0.0]), np.array([0.0, 1.0]))
@@ -193,6 +246,7 @@ def progressive_grid(
     [(3, np.float64(1.25)), (5, np.float64(0.3125))]
     """
     known: Array | None = None
+    kind = suited_dtype(objective, plane, extent, dtype)
     for n in sizes:
         a, b = axes(extent, n)
         if known is not None and n == 2 * len(known) - 1:
@@ -201,9 +255,9 @@ def progressive_grid(
             fresh = np.ones((n, n), dtype=bool)
             fresh[::2, ::2] = False
             i, j = np.nonzero(fresh)
-            values[i, j] = values_at(objective, plane, np.stack([a[i], b[j]], axis=-1), dtype, threads)
+            values[i, j] = values_at(objective, plane, np.stack([a[i], b[j]], axis=-1), kind, threads)
         else:
-            values = grid(objective, plane, extent, n, dtype, threads)
+            values = _grid(objective, plane, a, b, kind, threads)
         known = values
         yield n, values.copy()
 
@@ -342,5 +396,5 @@ def log_levels(values: npt.ArrayLike, count: int = 12, lowest: float | None = No
 __all__ = [
     "ConvexityMap", "Extent", "Plane", "ProjectedPath", "Slice", "axes", "convexity_map", "convexity_of_grid", "grid",
     "log_levels", "losses", "not_convex", "plane_through", "progressive_grid", "project_path", "refine",
-    "second_difference", "slice_curvature", "slice_values", "values_at", "window",
+    "second_difference", "slice_curvature", "slice_values", "suited_dtype", "values_at", "window",
 ]  # fmt: skip

@@ -36,6 +36,8 @@ class Activation:
     curved: ClassVar[bool] = True
     #: f(-z) = -f(z): flipping a unit's sign is a symmetry of the network
     odd: ClassVar[bool] = False
+    #: largest slope anywhere
+    steepest: ClassVar[float] = 1.0
     #: (scale, rate, offset) if f(z) = scale * s(rate * z) + offset, with s(u) = 1 / (1 + exp(-u))
     logistic_form: ClassVar[tuple[float, float, float] | None] = None
 
@@ -124,6 +126,7 @@ class Sigmoid(Activation):
 
     name = "sigmoid"
     formula = "1 / (1 + exp(-z))"
+    steepest = 0.25
     logistic_form = (1.0, 1.0, 0.0)
 
     def derivative(self, z: npt.ArrayLike) -> Array:

@@ -60,6 +60,10 @@ class Loss:
         """H_out of every example, (C, C, n). bend: `bend(z)`, (C, n)."""
         raise NotImplementedError
 
+    def relative_error(self, error: float, values: Any, outputs: int) -> Any:
+        """How far, in relative terms, mean losses `values` may be off where every output may be off by `error`."""
+        raise NotImplementedError
+
     def probabilities(self, z: Array) -> Array:
         """Class probabilities (N, classes) of outputs z (N, outputs). Raises UnsupportedError for regression."""
         raise UnsupportedError(f"{self.name}: outputs are predicted values; class probabilities need a cross entropy")
@@ -130,6 +134,10 @@ class BinaryCrossEntropy(Loss):
 
     def curvature(self, bend: Array) -> Array:
         return bend[None].copy()
+
+    def relative_error(self, error: float, values: Any, outputs: int) -> Any:
+        # the slope in z is never more than the loss itself
+        return error + 0.0 * values
 
     def probabilities(self, z: Array) -> Array:
         return np.concatenate([_sigmoid(-z), _sigmoid(z)], axis=1)
@@ -204,6 +212,10 @@ class CrossEntropy(Loss):
         np.einsum("ccn->cn", matrix)[...] = bend * (others @ bend)
         return matrix
 
+    def relative_error(self, error: float, values: Any, outputs: int) -> Any:
+        # sizes of the slopes add up to 2 (1 - p_y), and the loss is at least 1 - p_y
+        return 2.0 * error + 0.0 * values
+
     def probabilities(self, z: Array) -> Array:
         return np.ascontiguousarray(self.bend(z.T).T)
 
@@ -255,6 +267,11 @@ class SquaredError(Loss):
     def curvature(self, bend: Array) -> Array:
         outputs, n = bend.shape
         return np.repeat(np.eye(outputs, dtype=bend.dtype)[:, :, None], n, axis=2)
+
+    def relative_error(self, error: float, values: Any, outputs: int) -> Any:
+        # |z - y| |error|, and |z - y|^2 is twice the loss
+        with np.errstate(divide="ignore"):
+            return error * np.sqrt(2.0 * outputs / values)
 
 
 #: every loss by name

@@ -16,6 +16,7 @@ from nnopt.objectives.hessian import hessian_sum
 from nnopt.objectives.hessian_products import LinearizedSum, hvp_sum, hvp_sums
 from nnopt.objectives.losses import Loss, loss_function
 from nnopt.objectives.network import Network
+from nnopt.objectives.precision import LARGEST, ROUNDING, SMALLEST, UNSEEN, output_error
 
 #: overflow on the way to divergence is an outcome of the run, not a warning
 _quiet = np.errstate(over="ignore", invalid="ignore")
@@ -66,7 +67,7 @@ class NetworkObjective:
     X (N, D); y: class indices (N,) for the cross entropies (0 or 1 for the binary one), targets (N,) or (N, outputs)
     for `squared_error`. loss: a name of LOSSES. l2, l1 >= 0.
 
-    float64 throughout; `values` can be asked for float32. Safe to use from several threads at once. Examples are
+    float64 throughout; `values` can be allowed float32. Safe to use from several threads at once. Examples are
     processed at most 2048 at a time, so memory stays bounded for a million of them.
 
     Raises: ShapeError, DataError, SettingsError, UnknownNameError, at construction, saying what does not fit; later
@@ -110,6 +111,7 @@ class NetworkObjective:
         self._targets = targets
         self._shape = (network.size,)
         self._factor = 1.0 / inputs.shape[1]
+        self._largest: tuple[Array, float] | None = None
 
     @classmethod
     def _made(cls, *parts: Any) -> NetworkObjective:
@@ -179,8 +181,9 @@ class NetworkObjective:
     def values(self, thetas: Array, dtype: npt.DTypeLike | None = None) -> npt.NDArray[np.float64]:
         """Objective at every row of thetas (K, P), as (K,) float64.
 
-        dtype: precision to calculate in, float64 (default) or float32, which is about three times as fast. Raises
-        SettingsError for another one.
+        dtype: precision to calculate in, float64 (default) or float32, which is about three times as fast and taken
+        where its rounding cannot be seen: where it could change a loss by 1 % (`float32_error`), the calculation is in
+        float64 all the same. Raises SettingsError for another one.
         """
         thetas = self._parameter_rows(thetas)
         values = self._values(thetas, None, dtype)
@@ -218,6 +221,19 @@ class NetworkObjective:
         gradients *= self._factor
         self._add_penalty_slope(gradients, thetas)
         return totals * self._factor + self._penalties(thetas), gradients
+
+    def float32_error(self, sizes: Array, value: float) -> float:
+        """About how far, in relative terms, a loss `value` calculated in float32 may be off, at any theta with
+        |theta_i| <= sizes_i (P,): from a bound on the outputs (precision.py). NaN or infinite where it may overflow.
+
+        >>> objective = NetworkObjective(Network((2, 16, 1)), [[1.0, -1.0]], [1])
+        >>> ordinary, huge = (objective.float32_error(np.full(65, size), value=0.5) for size in (1.0, 1e8))
+        >>> ordinary < 1e-4, huge > 1.0
+        (True, True)
+        """
+        with np.errstate(all="ignore"):
+            error = self._output_error(self._parameters(sizes))
+            return float(self._loss.relative_error(error, np.float64(value), self.network.outputs))
 
     def hvp(self, theta: Array, v: Array) -> npt.NDArray[np.float64]:
         """Hessian at theta times v, (P,), without making the Hessian."""
@@ -292,10 +308,35 @@ class NetworkObjective:
         kind = np.dtype(np.float64 if dtype is None else dtype)
         if kind not in (np.float64, np.float32):
             raise SettingsError(f"NetworkObjective: expected dtype float64 or float32, got {kind}")
+        if kind == np.float64:
+            return self._values_in(kind, thetas, factors)
+        if factors is None:
+            sizes = np.maximum(thetas.max(axis=0, initial=0.0), -thetas.min(axis=0, initial=0.0))
+        else:
+            sizes = np.abs(factors).max(axis=0, initial=0.0) @ np.abs(thetas)
+        error = self._output_error(sizes)
+        if not self._loss.relative_error(error, LARGEST, self.network.outputs) <= UNSEEN:
+            return self._values_in(np.dtype(np.float64), thetas, factors)
+        values = self._values_in(kind, thetas, factors)
+        seen = ~(self._loss.relative_error(error, values, self.network.outputs) <= UNSEEN)
+        seen |= ~((values >= SMALLEST) & (values <= LARGEST))
+        if seen.any():
+            some = (thetas[seen], None) if factors is None else (thetas, factors[seen])
+            values[seen] = self._values_in(np.dtype(np.float64), *some)
+        return values
+
+    def _values_in(self, kind: np.dtype[Any], thetas: Array, factors: Array | None) -> Array:
         parts = self.network, self._loss, thetas, factors, self._inputs, self._targets
         values = kernels_batched.value_sums(*parts, dtype=kind)
         values *= self._factor
         return values
+
+    def _output_error(self, sizes: Array) -> float:
+        """Of outputs and targets calculated in float32."""
+        if self._largest is None:
+            self._largest = np.abs(self._inputs).max(axis=1), float(np.abs(self._targets).max())
+        inputs, target = self._largest
+        return output_error(self.network, sizes, inputs) + ROUNDING * target
 
     @_quiet
     def _hvp(self, product_sums: Callable[..., Array], theta: Array, vectors: Array) -> Array:

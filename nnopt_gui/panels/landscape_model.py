@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from nnopt.analysis.landscape import values_at
+from nnopt.analysis.landscape import float32_suffices, values_at
 from nnopt.analysis.taylor import FLAT, QuadraticModel, quadratic_model
 from nnopt_gui.panels.landscape_extent import grown, home_extent
 from nnopt_gui.panels.landscape_levels import LINES, Extent, model_lines, scale_of
@@ -189,7 +189,7 @@ def landscapes(view: View, ask: Ask) -> Iterator[LandscapePicture | None]:
         return
     extent = grown(ask.window or home, BEYOND)
     floor = function.lowest if function is not None and math.isfinite(function.lowest) else None
-    dtype = np.float64 if _needs_double(local, extent) else np.float32
+    dtype = np.float64 if _needs_double(view.objective, frame, local, extent) else np.float32
     for values in grids(view.objective, frame, extent, grid_sizes(view.objective, ask.quick), dtype):
         if values is None:
             yield None
@@ -211,13 +211,14 @@ def _inside(values: Vector, extent: Extent, function: Any) -> Vector:
     return part if part.size > 0.02 * values.size else values
 
 
-def _needs_double(local: LocalModel, extent: Extent) -> bool:
-    """Whether float32 would not do: the loss varies so little over the map that its rounding would be seen, or so much
-    that it (or the squares that it is made of) would overflow."""
+def _needs_double(objective: Any, frame: MapFrame, local: LocalModel, extent: Extent) -> bool:
+    """Whether float32 would not do: the loss varies so little over the map, or the weights are so large, that its
+    rounding would be seen, or so much that it (or the squares that it is made of) would overflow."""
     half = max(extent[1] - extent[0], extent[3] - extent[2]) / 2
     with np.errstate(all="ignore"):
         change = float(np.abs(local.model.gradient).max() * half + 0.5 * np.abs(local.model.hessian).max() * half**2)
-    return not 1e-4 * abs(local.value) < change or not abs(local.value) + change < LARGE
+    ends = (local.value, local.value + change)
+    return not abs(local.value) + change < LARGE or not float32_suffices(objective, frame, extent, ends)
 
 
 def grid_sizes(objective: Any, quick: bool = False) -> tuple[int, ...]:

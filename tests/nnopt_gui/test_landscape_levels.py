@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from landscape_views import function_run, view_of
+from landscape_views import function_run, network_run, view_of
 
 from nnopt.objectives import functions
 from nnopt.objectives.datasets import Data
@@ -56,6 +56,19 @@ def test_a_diverged_networks_map_is_computed_though_its_losses_overflow_single_p
     drawn = picture(run)
     assert np.nanmax(drawn.values) > 1e32
     assert np.isfinite(drawn.values).all()
+
+
+def test_the_map_of_huge_weights_that_cancel_shows_the_loss_and_not_the_rounding_of_float32():
+    run = network_run(hidden=(4,))
+    theta = run.history.seek(0).theta.copy()
+    first, second = run.history.objective.network.layers(theta)
+    first[1] = first[0]  # two units alike, whose outgoing weights are opposite
+    second[0, :2] = 4e8, -4e8
+    *_, drawn = landscapes(view_of(run, probe=theta), Ask("random", 2.0))
+    a, b = (np.linspace(*side, len(drawn.values)) for side in (drawn.extent[:2], drawn.extent[2:]))
+    for i, j in [(0, 0), (20, 50), (48, 48), (70, 10), (-1, -1)]:
+        at = drawn.frame.origin + a[i] * drawn.frame.d1 + b[j] * drawn.frame.d2
+        assert drawn.values[i, j] == pytest.approx(run.history.objective.value(at), rel=1e-6)
 
 
 @pytest.mark.parametrize("spread", [1e-6, 1e-9, 1e-11])
