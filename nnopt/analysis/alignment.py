@@ -37,11 +37,13 @@ class Alignment(Shown):
 def align(network: Network, theta: npt.ArrayLike, reference: npt.ArrayLike) -> Alignment:
     """The symmetry that carries theta (P,) closest to reference (P,), by weight matching        (Ainsworth et al. 2023)
 
-    min over permutations and (odd activations) signs of |symmetry(theta) - reference|. One layer at a time that is a
-    linear assignment, solved exactly (Kuhn 1955) with the score of pairing unit i of the reference with unit j of theta
+    min over permutations and (where units can be flipped) signs of |symmetry(theta) - reference|. One layer at a time
+    that is a linear assignment, solved exactly (Kuhn 1955) with the score of pairing unit i of the reference with unit j of theta
     C_ij = in_i . in_j + out_i . out_j, or |C_ij| where signs may change; layers are iterated to a fixed point, from
     several beginnings, and the closest result is kept. It is never farther than theta itself, and for a permuted and
-    flipped copy of the reference (no two units alike) it is the reference, bit for bit.
+    flipped copy of the reference (no two units alike) it is the reference, bit for bit. Flipping sigmoid units changes
+    biases beyond their sign, c -> c + v; they are matched as the tanh units that compute the same, with biases
+    c + v / 2 that stay, and the copy is recovered up to the rounding of its biases.
 
     Raises: ShapeError, SettingsError if a theta is not finite.
 
@@ -53,14 +55,14 @@ def align(network: Network, theta: npt.ArrayLike, reference: npt.ArrayLike) -> A
     0.0
     """
     own, wanted = _theta(network, theta), _theta(network, reference)
-    matching = _Matching(network, own, wanted)
-    best, most, made = identity(network), float(own @ wanted), 0
+    matching = _Matching(network, _centred(network, own), _centred(network, wanted))
+    best, least, made = identity(network), float(np.linalg.norm(own - wanted)), 0
     for begin in (matching.kept, matching.upwards, matching.downwards):
         candidate, rounds = matching.settled(begin())
         made += rounds
-        score = float(candidate(own) @ wanted)
-        if score > most:
-            best, most = candidate, score
+        distance = float(np.linalg.norm(candidate(own) - wanted))
+        if distance < least:
+            best, least = candidate, distance
     moved = best(own)
     before, after = float(np.linalg.norm(own - wanted)), float(np.linalg.norm(moved - wanted))
     return Alignment(moved, best, before, after, made)
@@ -71,7 +73,7 @@ class _Matching:
 
     def __init__(self, network: Network, theta: Array, reference: Array) -> None:
         self.network = network
-        self.odd = network.function.odd
+        self.flips = network.function.mirror is not None
         self.own = network.layers(theta)
         self.wanted = network.layers(reference)
 
@@ -141,9 +143,18 @@ class _Matching:
     def _assign(self, scores: Array) -> tuple[Order, Array]:
         from scipy.optimize import linear_sum_assignment
 
-        _, order = linear_sum_assignment(np.abs(scores) if self.odd else scores, maximize=True)
+        _, order = linear_sum_assignment(np.abs(scores) if self.flips else scores, maximize=True)
         chosen = scores[np.arange(len(order)), order]
-        return order, np.where(chosen < 0, -1.0, 1.0) if self.odd else np.ones(len(order))
+        return order, np.where(chosen < 0, -1.0, 1.0) if self.flips else np.ones(len(order))
+
+
+def _centred(network: Network, theta: Array) -> Array:
+    """theta with the biases of units f - c / 2, which are odd where f(-z) = c - f(z): a flip changes signs only."""
+    moved, mirror = theta.copy(), network.function.mirror
+    if mirror:
+        for block in network.layers(moved)[1:]:
+            block[:, -1] += mirror / 2 * block[:, :-1].sum(axis=1)
+    return moved
 
 
 def _theta(network: Network, theta: npt.ArrayLike) -> Array:

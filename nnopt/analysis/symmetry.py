@@ -1,7 +1,8 @@
 """Symmetries of a network: hidden units change places or signs, theta moves far, the outputs stay.
 
-Hidden layers count from 0. Units of a layer may be permuted; with an odd activation, f(-z) = -f(z), each of them may
-also change the sign of its incoming and outgoing weights.
+Hidden layers count from 0. Units of a layer may be permuted. Where f(-z) = c - f(z) (c = 0 for the odd activations, 1
+for the sigmoid), each of them may also be flipped, as v f(w x + b) = c v - v f(-w x - b): incoming weights, bias and
+outgoing weights change their sign, and c v is added to the biases of the next layer.
 """
 
 from __future__ import annotations
@@ -31,10 +32,10 @@ _WORDS = ((12, "trillion"), (9, "billion"), (6, "million"))
 class Symmetry(Shown):
     """A map theta -> theta' that leaves every output of the network as it is.
 
-    orders: per hidden layer of n units an (n,) permutation; unit i of theta' is unit orders[layer][i] of theta, times
-    signs[layer][i]. signs: per hidden layer (n,) of +1 and -1.
+    orders: per hidden layer of n units an (n,) permutation; unit i of theta' is unit orders[layer][i] of theta, flipped
+    where signs[layer][i] is -1. signs: per hidden layer (n,) of +1 and -1.
 
-    Raises: SettingsError for orders or signs that are none, UnsupportedError for a sign flip without an odd activation.
+    Raises: SettingsError for orders or signs that are none, UnsupportedError for a flip where the activation has none.
 
     >>> network = Network((2, 3, 1))
     >>> swap = Symmetry(network, ((1, 0, 2),), ((1, 1, -1),))
@@ -56,26 +57,29 @@ class Symmetry(Shown):
             )
         orders = tuple(_order(given, width) for given, width in zip(self.orders, widths, strict=True))
         signs = tuple(_signs(given, width) for given, width in zip(self.signs, widths, strict=True))
-        if not self.network.function.odd and any((sign < 0).any() for sign in signs):
-            raise _not_odd(self.network)
+        if self.network.function.mirror is None and any((sign < 0).any() for sign in signs):
+            raise _no_flip(self.network)
         object.__setattr__(self, "orders", orders)
         object.__setattr__(self, "signs", signs)
 
     def __call__(self, theta: npt.ArrayLike) -> Array:
-        """theta' as a new array; theta (P,) or any (..., P). Exact: numbers are moved and negated, nothing else.
-
-        Raises: ShapeError.
+        """theta' as a new array; theta (P,) or any (..., P). Numbers are moved and negated, nothing else; but for the
+        biases above flipped sigmoid units, to which their outgoing weights are added. Raises: ShapeError.
         """
+        mirror = self.network.function.mirror
         moved = np.array(theta, dtype=np.float64)
         blocks = self.network.layers(moved)
         for layer, (order, sign) in enumerate(zip(self.orders, self.signs, strict=True)):
             block, above = blocks[layer], blocks[layer + 1]
             block[...] = block[..., order, :] * sign[:, None]
-            above[..., :-1] = above[..., order] * sign
+            outgoing = above[..., order]
+            if mirror and (sign < 0).any():
+                above[..., -1] += mirror * outgoing[..., sign < 0].sum(axis=-1)
+            above[..., :-1] = outgoing * sign
         return moved
 
     def inverse(self) -> Symmetry:
-        """The symmetry that undoes this one."""
+        """The symmetry that undoes this one; bit for bit where no biases were added to."""
         back = tuple(np.argsort(order) for order in self.orders)
         return Symmetry(self.network, back, tuple(s[o] for s, o in zip(self.signs, back, strict=True)))
 
@@ -105,7 +109,7 @@ def identity(network: Network) -> Symmetry:
 
 
 def random_symmetry(network: Network, seed: int) -> Symmetry:
-    """One drawn uniformly from all of them; signs change only where the activation is odd.
+    """One drawn uniformly from all of them; units are flipped only where the activation allows it.
 
     >>> random_symmetry(Network((2, 8, 1), "relu"), seed=1).signs[0].min()
     np.float64(1.0)
@@ -114,8 +118,8 @@ def random_symmetry(network: Network, seed: int) -> Symmetry:
     """
     random = generator(seed)
     orders = tuple(random.permutation(n) for n in network.widths)
-    odd = network.function.odd
-    signs = tuple(random.choice([-1.0, 1.0], n) if odd else np.ones(n) for n in network.widths)
+    flips = network.function.mirror is not None
+    signs = tuple(random.choice([-1.0, 1.0], n) if flips else np.ones(n) for n in network.widths)
     return Symmetry(network, orders, signs)
 
 
@@ -126,7 +130,7 @@ def every_symmetry(network: Network) -> Iterator[Symmetry]:
     48
     """
     widths = network.widths
-    flips = (1.0, -1.0) if network.function.odd else (1.0,)
+    flips = (1.0,) if network.function.mirror is None else (1.0, -1.0)
     for orders in itertools.product(*(itertools.permutations(range(n)) for n in widths)):
         for signs in itertools.product(*(itertools.product(flips, repeat=n) for n in widths)):
             yield Symmetry(network, orders, signs)  # type: ignore[arg-type]
@@ -163,14 +167,20 @@ def swap_units(network: Network, theta: npt.ArrayLike, layer: int, first: int, s
 def flip_units(network: Network, theta: npt.ArrayLike, layer: int, units: int | Sequence[int]) -> Array:
     """theta (..., P) with incoming weights, bias and outgoing weights of some hidden units negated.
 
-    units: one index or several. Raises: UnsupportedError unless the activation is odd (tanh, identity); SettingsError.
+    Outgoing weights of sigmoid units are added to the biases above too, as sigma(-z) = 1 - sigma(z):
+    (w, b, v, c) -> (-w, -b, -v, c + v).
+
+    units: one index or several. Raises: UnsupportedError unless f(-z) = c - f(z) (tanh, identity, sigmoid);
+    SettingsError.
 
     >>> flip_units(Network((1, 2, 1)), np.arange(7.0), 0, 1)
     array([ 0.,  1., -2., -3.,  4., -5.,  6.])
+    >>> flip_units(Network((1, 2, 1), "sigmoid"), np.arange(7.0), 0, 1)
+    array([ 0.,  1., -2., -3.,  4., -5., 11.])
     """
     layer = _hidden_layer(network, layer)
-    if not network.function.odd:
-        raise _not_odd(network)
+    if network.function.mirror is None:
+        raise _no_flip(network)
     one = identity(network)
     sign = np.ones(network.widths[layer])
     sign[[_unit(unit, len(sign)) for unit in np.atleast_1d(units).tolist()]] = -1.0
@@ -208,7 +218,9 @@ class Equivalents:
 
 
 def equivalent_solutions(network: Network) -> Equivalents:
-    """Product over hidden layers of n!, times 2^n for odd activations        (Hecht-Nielsen 1990, Chen et al. 1993)
+    """Product over hidden layers of n!, times 2^n where units can be flipped, with odd activations and the sigmoid
+
+    (Hecht-Nielsen 1990, Chen et al. 1993)
 
     The size of the discrete symmetry group: the orbit of a theta with no two units alike and no unit of zeros.
     Rescaling units (relu) and mixing them (identity) are continuous symmetries beside it and are not counted.
@@ -218,9 +230,9 @@ def equivalent_solutions(network: Network) -> Equivalents:
     >>> equivalent_solutions(Network((2, 16, 16, 1))).words
     '1.9 × 10^36'
     """
-    odd = network.function.odd
-    parts = [f"{n}! · 2^{n}" if odd else f"{n}!" for n in network.widths]
-    count = math.prod(math.factorial(n) << (n if odd else 0) for n in network.widths)
+    flips = network.function.mirror is not None
+    parts = [f"{n}! · 2^{n}" if flips else f"{n}!" for n in network.widths]
+    count = math.prod(math.factorial(n) << (n if flips else 0) for n in network.widths)
     return Equivalents(count, " · ".join(parts) or "1", math.log10(count))
 
 
@@ -251,8 +263,8 @@ def _signs(given: Any, width: int) -> Array:
     return sign
 
 
-def _not_odd(network: Network) -> UnsupportedError:
+def _no_flip(network: Network) -> UnsupportedError:
     return UnsupportedError(
-        f"{network.activation} is not odd, f(-z) = -f(z) does not hold: changing the sign of a hidden unit would "
-        "change the outputs (tanh and identity allow it)"
+        f"{network.activation} has no f(-z) = c - f(z): changing the sign of a hidden unit would change the outputs "
+        "(tanh, sigmoid and identity allow it)"
     )

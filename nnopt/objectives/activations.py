@@ -34,8 +34,10 @@ class Activation:
     formula: ClassVar[str]
     #: f'' is not zero everywhere (where f is differentiable)
     curved: ClassVar[bool] = True
-    #: f(-z) = -f(z): flipping a unit's sign is a symmetry of the network
+    #: f(-z) = -f(z)
     odd: ClassVar[bool] = False
+    #: c if f(-z) = c - f(z): then flipping a unit's sign is a symmetry of the network; None without one
+    mirror: ClassVar[float | None] = None
     #: largest slope anywhere
     steepest: ClassVar[float] = 1.0
     #: (scale, rate, offset) if f(z) = scale * s(rate * z) + offset, with s(u) = 1 / (1 + exp(-u))
@@ -90,6 +92,7 @@ class Tanh(Activation):
     name = "tanh"
     formula = "tanh z"
     odd = True
+    mirror = 0.0
     logistic_form = (2.0, 2.0, -1.0)
 
     def derivative(self, z: npt.ArrayLike) -> Array:
@@ -127,6 +130,7 @@ class Sigmoid(Activation):
     name = "sigmoid"
     formula = "1 / (1 + exp(-z))"
     steepest = 0.25
+    mirror = 1.0
     logistic_form = (1.0, 1.0, 0.0)
 
     def derivative(self, z: npt.ArrayLike) -> Array:
@@ -241,6 +245,7 @@ class Identity(Activation):
     formula = "z"
     curved = False
     odd = True
+    mirror = 0.0
 
     def forward(self, z: Array, out: Array, work: Array) -> None:
         if out is not z:

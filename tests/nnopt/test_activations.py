@@ -55,7 +55,10 @@ def test_curved_says_whether_the_second_derivative_vanishes(name):
 @every_activation
 def test_odd_says_whether_flipping_the_sign_is_a_symmetry(name):
     f, z = activation(name), np.linspace(0.1, 5, 50)
-    assert f.odd == np.allclose(f.value(-z), -f.value(z), atol=1e-15)
+    assert f.odd == np.allclose(f.value(-z), -f.value(z), atol=1e-15) == (f.mirror == 0.0)
+    sums = f.value(-z) + f.value(z)
+    assert (f.mirror is not None) == np.allclose(sums, sums[0], atol=1e-15)
+    assert f.mirror is None or np.allclose(sums, f.mirror, atol=1e-15)
 
 
 @every_activation

@@ -44,8 +44,11 @@ def test_copies_of_100_trained_networks_are_recovered_and_the_barrier_to_them_va
         one = changing_symmetry(network, seed)
         copy = one(theta)
         found = align(network, copy, theta)
-        np.testing.assert_array_equal(found.theta, theta, err_msg=f"{network} seed {seed}")
-        assert found.before > 0 == found.after
+        # the biases above flipped sigmoid units were added to and taken from again
+        rounding = 1e-12 if network.activation == "sigmoid" else 0.0
+        np.testing.assert_allclose(found.theta, theta, rtol=0, atol=rounding, err_msg=f"{network} seed {seed}")
+        assert found.before > 0
+        assert found.after <= rounding
         assert one.then(found.symmetry).moved == 0
         before = losses_along(objective, straight_path(theta, copy))
         after = losses_along(objective, aligned_path(network, theta, copy))

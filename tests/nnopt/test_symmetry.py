@@ -40,6 +40,12 @@ def any_theta(network, seed=0):
     return np.random.default_rng(seed).normal(size=network.size)
 
 
+def same(network, theta, wanted, message=""):
+    """Bit for bit; biases that outgoing weights were added to and taken from again (sigmoid): up to rounding."""
+    rounding = 1e-13 if network.activation == "sigmoid" else 0.0
+    np.testing.assert_allclose(theta, wanted, rtol=0, atol=rounding, err_msg=message)
+
+
 @given(networks(), st.integers(0, 10_000))
 def test_symmetries_leave_the_outputs_alone(network, seed):
     theta = any_theta(network, seed)
@@ -50,7 +56,7 @@ def test_symmetries_leave_the_outputs_alone(network, seed):
 @given(networks(), st.integers(0, 10_000))
 def test_a_symmetry_and_its_inverse_cancel_bit_for_bit(network, seed):
     theta, one = any_theta(network, seed), random_symmetry(network, seed)
-    np.testing.assert_array_equal(one.inverse()(one(theta)), theta)
+    same(network, one.inverse()(one(theta)), theta)
     assert one.then(one.inverse()).moved == 0
 
 
@@ -59,8 +65,8 @@ def test_then_is_one_after_the_other_and_trajectories_move_whole(network, seed):
     thetas = np.random.default_rng(seed).normal(size=(2, 3, network.size))
     first, second = random_symmetry(network, seed), random_symmetry(network, seed + 1)
     both = first.then(second)(thetas)
-    np.testing.assert_array_equal(both, second(first(thetas)))
-    np.testing.assert_array_equal(both[1, 2], second(first(thetas[1, 2])))
+    same(network, both, second(first(thetas)))
+    same(network, both[1, 2], second(first(thetas[1, 2])))
 
 
 def test_swapping_two_units_swaps_rows_here_and_columns_above():
@@ -72,12 +78,12 @@ def test_swapping_two_units_swaps_rows_here_and_columns_above():
     assert third.tolist() == [[11, 10, 12]]
 
 
-@pytest.mark.parametrize("name", [name for name, kind in ACTIVATIONS.items() if not kind.odd])
-def test_flips_are_refused_unless_the_activation_is_odd(name):
+@pytest.mark.parametrize("name", ["relu", "leaky_relu", "softplus"])
+def test_flips_are_refused_where_the_activation_has_no_mirror(name):
     network = Network((2, 3, 1), name)
-    with pytest.raises(UnsupportedError, match=f"{name} is not odd"):
+    with pytest.raises(UnsupportedError, match=rf"{name} has no f\(-z\) = c - f\(z\): .*\(tanh, sigmoid and identity"):
         flip_units(network, any_theta(network), 0, 1)
-    with pytest.raises(UnsupportedError, match="not odd"):
+    with pytest.raises(UnsupportedError, match="would change the outputs"):
         Symmetry(network, (np.arange(3),), (np.array([1.0, -1.0, 1.0]),))
 
 
@@ -115,7 +121,8 @@ def test_what_is_no_symmetry_is_refused_and_says_what_was_expected():
         (Network((2, 3, 1)), 6 * 8),
         (Network((2, 3, 1), "relu"), 6),
         (Network((1, 2, 3, 1)), 2 * 4 * 6 * 8),
-        (Network((1, 2, 3, 2), "sigmoid"), 12),
+        (Network((1, 2, 3, 2), "sigmoid"), 2 * 4 * 6 * 8),
+        (Network((1, 2, 3, 2), "softplus"), 12),
         (Network((3, 2)), 1),
     ],
 )
@@ -154,8 +161,8 @@ def test_alignment_recovers_a_permuted_and_flipped_copy_of_100_random_networks_e
         theta = any_theta(network, seed)
         one = random_symmetry(network, seed)
         found = align(network, one(theta), theta)
-        np.testing.assert_array_equal(found.theta, theta, err_msg=f"{network} seed {seed}")
-        assert found.after == 0.0
+        same(network, found.theta, theta, f"{network} seed {seed}")
+        assert found.after == 0.0 or (network.activation == "sigmoid" and found.after < 1e-12)
         assert one.then(found.symmetry).moved == 0
         assert found.before > 0 or one.moved == 0
 
@@ -166,7 +173,7 @@ def test_alignment_recovers_copies_of_narrow_initial_weights_too():
     assert align(network, random_symmetry(network, 8)(theta), theta).after == 0.0
 
 
-@given(networks(("tanh", "relu")), st.integers(0, 1000))
+@given(networks(("tanh", "relu", "sigmoid")), st.integers(0, 1000))
 def test_alignment_changes_no_output_and_never_moves_away(network, seed):
     theta, reference = any_theta(network, seed), any_theta(network, seed + 1)
     found = align(network, theta, reference)
@@ -181,6 +188,44 @@ def test_alignment_of_one_hidden_layer_is_the_nearest_of_all_symmetries(activati
     theta, reference = any_theta(network, seed), any_theta(network, seed + 50)
     nearest = min(np.linalg.norm(one(theta) - reference) for one in every_symmetry(network))
     assert align(network, theta, reference).after == pytest.approx(nearest, rel=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_aligned_sigmoid_units_move_as_the_tanh_units_that_compute_the_same(seed):
+    """sigma(z) = (1 + tanh(z / 2)) / 2: incoming weights and biases halved, outgoing v / 2, biases c + v / 2."""
+    network, twin = Network((2, 3, 2), "sigmoid"), Network((2, 3, 2), "tanh")
+    theta, reference = any_theta(network, seed), any_theta(network, seed + 50)
+    tanh = theta.copy()
+    lower, upper = twin.layers(tanh)
+    lower /= 2
+    upper[:, :-1] /= 2
+    upper[:, -1] += upper[:, :-1].sum(axis=1)
+    np.testing.assert_allclose(outputs(network, theta), outputs(twin, tanh), atol=1e-13)
+    one = align(network, theta, reference).symmetry
+    moved = Symmetry(twin, one.orders, one.signs)(tanh)
+    np.testing.assert_allclose(outputs(network, one(theta)), outputs(twin, moved), atol=1e-12)
+
+
+@pytest.mark.parametrize(("l2", "l1"), [(0.3, 0.0), (0.0, 0.2), (0.1, 0.1)])
+def test_flipping_sigmoid_units_moves_biases_and_neither_outputs_nor_loss_nor_penalty(l2, l1):
+    network = Network((2, 4, 3, 1), "sigmoid")
+    theta = 3.0 * any_theta(network)
+    X = np.random.default_rng(1).normal(size=(20, 2))
+    objective = NetworkObjective(network, X, np.arange(20) % 2, l2=l2, l1=l1)
+    moved = flip_units(network, theta, 0, [1, 3])
+    (w, c), (moved_w, moved_c) = ((block[:, :-1], block[:, -1]) for block in
+                                  (network.layers(theta)[1], network.layers(moved)[1]))  # fmt: skip
+    np.testing.assert_allclose(moved_c, c + w[:, 1] + w[:, 3], rtol=1e-14)
+    np.testing.assert_array_equal(moved_w, w * [1, -1, 1, -1])
+    np.testing.assert_allclose(objective.outputs(moved), objective.outputs(theta), rtol=0, atol=1e-12)
+    assert objective.value(moved) == pytest.approx(objective.value(theta), rel=1e-13)
+    hidden, flipped = objective.hidden(theta)[0], objective.hidden(moved)[0]
+    np.testing.assert_allclose(flipped[:, [1, 3]], 1.0 - hidden[:, [1, 3]], atol=1e-15)
+
+
+def test_equivalent_sigmoid_solutions_are_counted_with_their_flips():
+    found = equivalent_solutions(Network((2, 8, 1), "sigmoid"))
+    assert (found.count, found.formula) == (math.factorial(8) * 2**8, "8! · 2^8")
 
 
 def test_alignment_refuses_what_it_cannot_compare():
