@@ -38,12 +38,12 @@ def align(network: Network, theta: npt.ArrayLike, reference: npt.ArrayLike) -> A
     """The symmetry that carries theta (P,) closest to reference (P,), by weight matching        (Ainsworth et al. 2023)
 
     min over permutations and (where units can be flipped) signs of |symmetry(theta) - reference|. One layer at a time
-    that is a linear assignment, solved exactly (Kuhn 1955) with the score of pairing unit i of the reference with unit j of theta
-    C_ij = in_i . in_j + out_i . out_j, or |C_ij| where signs may change; layers are iterated to a fixed point, from
-    several beginnings, and the closest result is kept. It is never farther than theta itself, and for a permuted and
-    flipped copy of the reference (no two units alike) it is the reference, bit for bit. Flipping sigmoid units changes
-    biases beyond their sign, c -> c + v; they are matched as the tanh units that compute the same, with biases
-    c + v / 2 that stay, and the copy is recovered up to the rounding of its biases.
+    that is a linear assignment, solved exactly (Kuhn 1955) with the score of pairing unit i of the reference with unit
+    j of theta C_ij = in_i . in_j + out_i . out_j, or |C_ij| where signs may change; layers are iterated to a fixed
+    point, from several beginnings, and the closest result is kept. It is never farther than theta itself,
+    and for a permuted and flipped copy of the reference (no two units alike) it is the reference, bit for bit. Flipping
+    sigmoid units changes biases beyond their sign, c -> c + v; they are matched as the tanh units that
+    compute the same, with biases c + v / 2 that stay, and the copy is recovered up to the rounding of its biases.
 
     Raises: ShapeError, SettingsError if a theta is not finite.
 

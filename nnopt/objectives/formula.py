@@ -36,8 +36,8 @@ class Formula:
     the ones for floats raise ArithmeticError or ValueError where an intermediate result overflows or is not defined,
     the ones for arrays give inf or nan there.
 
-    Where a part has a kink, its slope is the mean of both sides: 0 for abs at 0, a half of each for max and min of
-    equals.
+    Where a part has a kink, its slope is the mean of both sides: 0 for abs at 0, an equal share of each for max and min
+    of equals. Where the formula is not defined its derivatives are not either, whatever cancels in them.
 
     Raises: SettingsError for names that cannot be variables; FormulaError, when it is first used, for a text that is
     not a formula in these variables.
@@ -79,7 +79,7 @@ class Formula:
     @cached_property
     def hessian(self) -> Callable[..., tuple[float, ...]]:
         """Floats -> the lower triangle of the Hessian, row after row."""
-        return self._compile(_MATH, _ALL, self._bends())
+        return self._compile(_MATH, _ALL, [self.graph[1], self.graph[1], *self._bends()])
 
     @cached_property
     def value_of_arrays(self) -> Callable[..., Any]:
@@ -89,12 +89,12 @@ class Formula:
     @cached_property
     def value_and_gradient_of_arrays(self) -> Callable[..., Any]:
         """As `value_and_gradient`, of arrays."""
-        return self._compile(_NUMPY, _VALUE_AND_GRADIENT, [self.graph[1], *self.slopes])
+        return self._compile(_NUMPY, "{0}, defined({0}, {rest})", [self.graph[1], *self.slopes])
 
     @cached_property
     def hessian_of_arrays(self) -> Callable[..., Any]:
         """As `hessian`, of arrays."""
-        return self._compile(_NUMPY, _ALL, self._bends())
+        return self._compile(_NUMPY, "defined({0}, {rest})", [self.graph[1], *self._bends()])
 
     def _bends(self) -> list[Node]:
         """d2f/dx_i dx_j for j <= i, row after row of the lower triangle."""
@@ -116,7 +116,7 @@ class Formula:
 
     def _compile(self, functions: dict[str, Any], answer: str, nodes: list[Node]) -> Callable[..., Any]:
         lines, results = code(self.graph[0], nodes)
-        returned = answer.format(*results, all=", ".join(results), rest=", ".join(results[1:]))
+        returned = answer.format(*results, rest=", ".join(results[1:]), last=", ".join(results[2:]))
         source = "\n    ".join([f"def compiled({', '.join(self.variables)}):", *lines, f"return {returned}"])
         scope = {**functions}
         exec(compile(source, "<formula>", "exec"), scope)  # written above, from checked expressions only
@@ -141,7 +141,13 @@ def _sign(a: float) -> float:
     return 1.0 if a > 0.0 else -1.0 if a < 0.0 else a * 0.0
 
 
-_LIMITS = {"inf": math.inf, "nan": math.nan, "__builtins__": {}}
+def _defined(value: Any, *parts: Any) -> tuple[Any, ...]:
+    """The parts, NaN where the value is."""
+    undefined = np.isnan(value)
+    return tuple(np.where(undefined, np.nan, part) for part in parts) if np.any(undefined) else parts
+
+
+_LIMITS = {"inf": math.inf, "nan": math.nan, "defined": _defined, "__builtins__": {}}
 _MATH = {name: getattr(math, name) for name in CALLS} | _LIMITS | {
     "abs": math.fabs, "max": _max, "min": _min, "sign": _sign, "power": math.pow,
 }  # fmt: skip
@@ -149,7 +155,8 @@ _NUMPY = {name: getattr(np, name) for name in CALLS} | _LIMITS | {
     "abs": np.abs, "max": np.maximum, "min": np.minimum, "sign": np.sign, "power": np.power,
 }  # fmt: skip
 _VALUE_AND_GRADIENT = "{0}, ({rest},)"
-_ALL = "({all},)"
+#: the value, twice so that it has a name, is calculated before: it raises where it is not defined
+_ALL = "({last},)"
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _SUBSCRIPTS = str.maketrans("0123456789", "₀₁₂₃₄₅₆₇₈₉")
 

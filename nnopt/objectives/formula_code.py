@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
 
 from nnopt.objectives.formula_graph import Graph, Node
 
@@ -88,4 +89,6 @@ def _text(graph: Graph, node: Node, written: dict[Node, str], uses: dict[Node, i
             if graph.parts[b][0] == "inverse" and uses[b] == 1:
                 return f"{other} / {written[graph.parts[b][1]]}"
         return " * ".join(names)
+    if kind in ("max", "min"):
+        return reduce(lambda found, name: f"{kind}({found}, {name})", names)
     return f"1.0 / {names[0]}" if kind == "inverse" else f"{kind}({', '.join(names)})"

@@ -8,7 +8,9 @@ memory can blow up.
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Iterable, Sequence
+from fractions import Fraction
 from typing import Any, TypeAlias
 
 #: the place of an expression in its graph
@@ -18,6 +20,10 @@ Node: TypeAlias = int
 CALLS = ("sin", "cos", "exp", "log", "sqrt", "tanh")
 #: what is the same with its parts exchanged
 _EITHER_ORDER = ("add", "mul", "max", "min")
+#: what is undefined for some numbers; the others of CALLS are defined for all
+_PARTLY = ("log", "sqrt")
+#: digits of a rational constant's numerator and denominator, in bits
+_EXACT_BITS = 4096
 #: powers of powers are multiplied out up to this exponent
 _MERGED = 1024
 
@@ -26,10 +32,13 @@ class Graph:
     """Expressions of some variables, each kept once.
 
     An expression is (kind, *parts): ("num", value), ("var", name), ("add", a, b), ("mul", a, b), ("pow", a, integer),
-    ("power", a, b) for any exponent, ("call", function, a), ("abs", a), ("sign", a), ("max", a, b), ("min", a, b);
-    ("inverse", a): 1 / a, in code only. What an expression is made of has a smaller number than itself.
+    ("power", a, b) for any exponent, ("call", function, a), ("abs", a), ("sign", a), ("max", a, b, ...),
+    ("min", a, b, ...); ("inverse", a): 1 / a, in code only. What an expression is made of has a smaller number than
+    itself.
 
-    Equal expressions are one node; numbers are folded. The gradient is taken backwards (Griewank & Walther 2008).
+    Equal expressions are one node; numbers are folded, as rational ones, so that 49 / 49 is 1. What is left out does
+    not widen the domain: log(x) - log(x) is 0 * log(x), undefined where log(x) is. The gradient is taken backwards
+    (Griewank & Walther 2008).
 
     >>> graph = Graph()
     >>> x, y = graph.var("x"), graph.var("y")
@@ -41,6 +50,8 @@ class Graph:
     def __init__(self) -> None:
         self.parts: list[tuple[Any, ...]] = []
         self._known: dict[tuple[Any, ...], Node] = {}
+        self._exact: dict[Node, Fraction] = {}
+        self._total: dict[Node, bool] = {}
         self.zero = self.num(0.0)
         self.one = self.num(1.0)
 
@@ -62,9 +73,35 @@ class Graph:
 
     # ---- making expressions
 
-    def num(self, value: float) -> Node:
-        """A constant."""
-        return self.node("num", value)
+    def num(self, value: float, exact: Fraction | None = None) -> Node:
+        """A constant. exact: what it was rounded from."""
+        node = self.node("num", value)
+        if exact is not None and max(exact.numerator.bit_length(), exact.denominator.bit_length()) <= _EXACT_BITS:
+            self._exact.setdefault(node, exact)
+        return node
+
+    def _folded(self, make: Callable[[Any, Any], Any], a: Node, b: Node) -> Node:
+        """The constant that `make`, a sum or product, gives of two others."""
+        value = make(self.number(a), self.number(b))
+        if not math.isfinite(value):
+            return self.num(value)
+        exact = make(self._fraction(a), self._fraction(b))
+        return self.num(float(exact), exact)
+
+    def _fraction(self, a: Node) -> Fraction:
+        return self._exact[a] if a in self._exact else Fraction(self.parts[a][1])
+
+    def total(self, a: Node) -> bool:
+        """Whether an expression is certain to be defined whatever its variables are."""
+        for node in self.reached([a]) if a not in self._total else ():
+            kind, *rest = self.parts[node]
+            partly = kind == "power" or (kind == "pow" and rest[1] < 0) or (kind == "call" and rest[0] in _PARTLY)
+            self._total[node] = not partly and all(self._total[part] for part in self.below(node))
+        return self._total[a]
+
+    def nothing(self, a: Node) -> Node:
+        """0, where a is defined."""
+        return self.zero if self.total(a) else self.node("mul", self.zero, a)
 
     def var(self, name: str) -> Node:
         """A variable."""
@@ -74,11 +111,11 @@ class Graph:
         """a + b"""
         x, y = self.number(a), self.number(b)
         if x is not None and y is not None:
-            return self.num(x + y)
+            return self._folded(operator.add, a, b)
         if x == 0.0 or y == 0.0:
             return b if x == 0.0 else a
         (c, same), (d, other) = self._factor(a), self._factor(b)
-        return self.mul(self.num(c + d), same) if same == other else self.node("add", a, b)
+        return self.mul(self._folded(operator.add, c, d), same) if same == other else self.node("add", a, b)
 
     def subtract(self, a: Node, b: Node) -> Node:
         """a - b"""
@@ -91,32 +128,35 @@ class Graph:
     def mul(self, a: Node, b: Node) -> Node:
         """a * b, with one number at most, in front."""
         (c, a), (d, b) = self._factor(a), self._factor(b)
-        number = c * d
-        if number == 0.0:
-            return self.zero
+        number = self._folded(operator.mul, c, d)
         product = b if a == self.one else a if b == self.one else self.node("mul", a, b)
-        if number == 1.0:
+        if self.number(number) == 0.0:
+            return self.nothing(product)
+        if number == self.one:
             return product
-        return self.num(number) if product == self.one else self.node("mul", self.num(number), product)
+        return number if product == self.one else self.node("mul", number, product)
 
-    def _factor(self, a: Node) -> tuple[float, Node]:
+    def _factor(self, a: Node) -> tuple[Node, Node]:
+        """The constant in front, and the rest."""
         match self.parts[a]:
-            case ("num", value):
-                return value, self.one
-            case ("mul", b, c) if (value := self.number(b)) is not None:
-                return value, c
-        return 1.0, a
+            case ("num", _):
+                return a, self.one
+            case ("mul", b, c) if self.number(b) is not None:
+                return b, c
+        return self.one, a
 
     def pow(self, a: Node, n: int) -> Node:
         """a ** n for an integer. Raises ZeroDivisionError, OverflowError for constants."""
         if n == 0:
-            return self.one
+            return self.add(self.one, self.nothing(a))
         if n == 1:
             return a
         match self.parts[a]:
             case ("num", value):
-                return self.num(value**n)
-            case ("pow", b, m) if abs(m * n) <= _MERGED:
+                small = abs(n) * self._fraction(a).denominator.bit_length() <= _EXACT_BITS
+                return self.num(value**n, self._fraction(a) ** n if small else None)
+            # 1 / (1 / x) is not defined at 0, x is
+            case ("pow", b, m) if abs(m * n) <= _MERGED and not (m < 0 and n < 0):
                 return self.pow(b, m * n)
         return self.node("pow", a, n)
 
@@ -148,14 +188,14 @@ class Graph:
         value = self.number(a)
         return self.node("sign", a) if value is None else self.num(float((value > 0) - (value < 0)))
 
-    def most(self, kind: str, a: Node, b: Node) -> Node:
-        """The "max" or "min" of both."""
-        x, y = self.number(a), self.number(b)
-        if a == b:
-            return a
-        if x is not None and y is not None:
-            return self.num(max(x, y) if kind == "max" else min(x, y))
-        return self.node(kind, a, b)
+    def most(self, kind: str, *given: Node) -> Node:
+        """The "max" or "min" of all, each of them once."""
+        parts = {part for a in given for part in (self.below(a) if self.parts[a][0] == kind else (a,))}
+        numbers = {a for a in parts if self.number(a) is not None}
+        if numbers:
+            choose = max if kind == "max" else min
+            parts = parts - numbers | {choose(numbers, key=lambda a: self.parts[a][1])}
+        return self.node(kind, *sorted(parts)) if len(parts) > 1 else parts.pop()
 
     # ---- derivatives
 
@@ -219,6 +259,15 @@ class Graph:
                 half = half if kind == "max" else self.negative(half)
                 pull(a, self.mul(slope, self.add(self.num(0.5), half)))
                 pull(b, self.mul(slope, self.subtract(self.num(0.5), half)))
+            case ("max" | "min" as kind, *several):
+                # 1 for each that is the largest, shared among them
+                ends = [(a, node) if kind == "max" else (node, a) for a in several]
+                chosen = [self.add(self.one, self.sign(self.subtract(*both))) for both in ends]
+                count = chosen[0]
+                for one in chosen[1:]:
+                    count = self.add(count, one)
+                for a, one in zip(several, chosen, strict=True):
+                    pull(a, self.mul(slope, self.mul(one, self.pow(count, -1))))
 
     def _outer(self, function: str, call: Node, a: Node) -> Node:
         match function:

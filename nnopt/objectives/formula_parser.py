@@ -15,6 +15,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from fractions import Fraction
 from typing import NamedTuple
 
 from nnopt.errors import FormulaError
@@ -201,7 +202,9 @@ class _Parser:
         token = self.token
         if token.kind == "number":
             self.next += 1
-            return self.made(self.graph.num, float(token.text), at=token)
+            value = float(token.text)
+            exact = Fraction(token.text) if value and math.isfinite(value) else None
+            return self.made(self.graph.num, value, exact, at=token)
         if token.kind == "name":
             self.next += 1
             return self.named(token)
@@ -243,10 +246,7 @@ class _Parser:
             return self.graph.abs(arguments[0])
         if name not in MANY:
             return self.made(self.graph.call, name, arguments[0], at=token)
-        node = arguments[0]
-        for other in arguments[1:]:
-            node = self.graph.most(name, node, other)
-        return node
+        return self.graph.most(name, *arguments)
 
     def close(self, otherwise: str) -> None:
         if not self.taken(")"):

@@ -189,6 +189,64 @@ def test_equal_parts_are_calculated_once_however_often_they_are_written():
     assert len(often.graph[0].reached(often.slopes)) < 20
 
 
+@pytest.mark.parametrize("kind", ["max", "min"])
+@pytest.mark.parametrize("text", ["{}(x, y, z)", "{0}(x, {0}(z, y))", "{0}({0}(x, y), z, x)"])
+def test_equals_share_the_slope_of_max_and_min_however_many_they_are(kind, text):
+    formula = Formula(text.format(kind), ("x", "y", "z"))
+    third = (1 / 3, 1 / 3, 1 / 3)
+    assert formula.value_and_gradient(2.0, 2.0, 2.0) == (2.0, pytest.approx(third, rel=1e-15))
+    assert set(formula.hessian(2.0, 2.0, 2.0)) == {0.0}
+    far = 5.0 if kind == "min" else -5.0
+    assert formula.value_and_gradient(2.0, far, 2.0) == (2.0, (0.5, 0.0, 0.5))
+    assert formula.value_and_gradient(far, 2.0, far) == (2.0, (0.0, 1.0, 0.0))
+    _, slopes = formula.value_and_gradient_of_arrays(*np.array([[2.0, 2.0], [2.0, far], [2.0, 2.0]]))
+    np.testing.assert_allclose(slopes, [[1 / 3, 0.5], [1 / 3, 0.0], [1 / 3, 0.5]], rtol=1e-15)
+
+
+@pytest.mark.parametrize(
+    ("text", "value", "slope"),
+    [
+        ("x**(49/49)", -2.0, 1.0),
+        ("x**(1/49*49)", -2.0, 1.0),
+        ("x**((0.1 + 0.2)*10)", -8.0, 12.0),
+        ("49*x/49", -2.0, 1.0),
+    ],
+)
+def test_an_exponent_that_is_whole_as_a_fraction_is_whole(text, value, slope):
+    assert Formula(text, ("x",)).value_and_gradient(-2.0) == (value, (slope,))
+
+
+@pytest.mark.parametrize(
+    ("text", "undefined", "value"),
+    [
+        ("log(x) - log(x)", -1.0, 0.0), ("0*log(x)", -1.0, 0.0), ("log(x)**0", -1.0, 1.0), ("1**log(x)", -1.0, 1.0),
+        ("sqrt(x)**2", -1.0, 2.0), ("sqrt(x) - sqrt(x)", -1.0, 0.0), ("exp(0*log(x))", -1.0, 1.0), ("x/x", 0.0, 1.0),
+        ("1/x - 1/x", 0.0, 0.0), ("0/x", 0.0, 0.0), ("x - x + 2*log(x) - log(x)*2", -1.0, 0.0), ("log(x)", -1.0, None),
+    ],
+)  # fmt: skip
+def test_what_cancels_is_undefined_where_its_parts_are(text, undefined, value):
+    formula = Formula(text, ("x",))
+    for call in (formula.value, formula.value_and_gradient, formula.hessian):
+        with pytest.raises((ArithmeticError, ValueError)):
+            call(undefined)
+    places = np.array([undefined, 2.0])
+    with np.errstate(all="ignore"):
+        values, (slopes,) = formula.value_and_gradient_of_arrays(places)
+        (bends,) = formula.hessian_of_arrays(places)
+        value_alone = formula.value_of_arrays(places)
+    for found in (value_alone, values, slopes, bends):
+        assert np.isnan(found[0])
+    assert np.isfinite([values[1], slopes[1], bends[1]]).all()
+    if value is not None:
+        assert values[1] == formula.value(2.0) == pytest.approx(value, abs=1e-15)
+
+
+def test_what_is_defined_everywhere_cancels_altogether():
+    for text in ("x - x", "0*exp(x)", "sin(x)**0 - 1", "abs(x) - abs(x)", "max(x, 1) - max(1, x)"):
+        graph, value = Formula(text, ("x",)).graph
+        assert graph.number(value) == 0.0
+
+
 def test_kinks_have_the_mean_slope_of_both_sides():
     assert Formula("abs(x)", "x").value_and_gradient(0.0) == (0.0, (0.0,))
     assert Formula("max(x, 2*y)").value_and_gradient(2.0, 1.0) == (2.0, (0.5, 1.0))
