@@ -33,6 +33,20 @@ class Shown:
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
+def beside(x: float, bound: float, digits: int = 6, kind: str = "g") -> str:
+    """x with so many digits, `digits` or more, that what is written compares with `bound` as x does. kind: "g" or "e".
+
+    >>> beside(0.75, 0.5), beside(0.5000001, 0.5), beside(0.5, 0.5), beside(9.99e-9, 1e-8, 1, "e")
+    ('0.75', '0.5000001', '0.5', '9.99e-09')
+    """
+    for more in range(digits, 18):
+        text = f"{x:.{more}{kind}}"
+        written = float(text)
+        if (written > bound, written < bound) == (x > bound, x < bound):
+            break
+    return text
+
+
 def _short(value: Any) -> str:
     if isinstance(value, np.ndarray):
         return _array(value)

@@ -269,7 +269,8 @@ def _sentences(facts: Explanation, curved: bool) -> list[str]:
     elif not facts.taken.any():
         said.append("The step is zero: theta stays where it is.")
     elif abs(facts.actual) <= 1e-12 * abs(facts.loss):
-        said.append(f"The {loss} stays at {number(facts.loss)}: the step is too small to change it.")
+        length = number(float(np.linalg.norm(facts.taken)), 3)
+        said.append(f"The {loss} stays at {number(facts.loss)}, over a step of length {length}.")
     elif facts.uphill:
         moved = "rises" if facts.rises else "falls all the same"
         said.append(

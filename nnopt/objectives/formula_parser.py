@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from nnopt.errors import FormulaError
 from nnopt.objectives.formula_graph import CALLS, Graph, Node
+from nnopt.shown import beside
 
 CONSTANTS = {"pi": math.pi, "e": math.e}
 #: functions that take two arguments or more
@@ -189,7 +190,10 @@ class _Parser:
             exponent = self.signed()
         size, number = self.graph.number(exponent), self.graph.number(base)
         if size is not None and abs(size) > MOST_POWER:
-            raise FormulaError(self.text, at.position, f"expected an exponent up to {MOST_POWER}, got {size:g}")
+            at_most = math.copysign(MOST_POWER, size)
+            raise FormulaError(
+                self.text, at.position, f"expected an exponent up to {MOST_POWER}, got {beside(size, at_most)}"
+            )
         whole = size is not None and size.is_integer()
         if number is not None and not whole and number <= 0.0:
             reason = f"expected a base above 0 for an exponent that is not a whole number, got {number:g}"

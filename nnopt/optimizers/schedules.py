@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from nnopt.errors import SettingsError
 from nnopt.settings import Registry, Settings, at_least, between
+from nnopt.shown import beside
 
 Floats = npt.NDArray[np.float64]
 
@@ -173,9 +174,12 @@ class Power(Settings, Schedule, frozen=True, tag="power"):
     def robbins_monro(self) -> Verdict:
         if self.d == 0:
             return _CONSTANT
-        d = f"{self.d:g}"
+        d, half = beside(self.d, 1.0), beside(self.d, 0.5)
         first = f"Σ a = ∞: exponent {d} ≤ 1" if self.d <= 1 else f"Σ a < ∞: exponent {d} > 1, it stops short"
-        second = f"Σ a² < ∞: exponent {d} > 1/2" if self.d > 0.5 else f"Σ a² = ∞: exponent {d} ≤ 1/2, the noise stays"
+        # where d <= 1/2 the variance still goes to 0, with the rate; that the run converges is what they do not promise
+        second = f"Σ a² < ∞: exponent {half} > 1/2"
+        if self.d <= 0.5:
+            second = f"Σ a² = ∞: exponent {half} ≤ 1/2, convergence is not guaranteed"
         return Verdict(self.d <= 1, self.d > 0.5, (first, second))
 
 

@@ -13,8 +13,11 @@ from nnopt.optimizers.base import Local, Vector
 from nnopt.optimizers.escape import CLEAR, leaves
 from nnopt.optimizers.linear import length_of
 from nnopt.runs.stage import Arrival, Stage
+from nnopt.shown import beside
 
 UNKNOWN = "a minimum or a saddle"
+#: what a run may converge to that is no minimum
+OTHERS = ("a maximum", "a saddle", "not a minimum")
 #: parameters up to which the curvatures are computed to say what it is: some hundredths of a second
 MOST = 600
 
@@ -51,7 +54,7 @@ def why(stage: Stage, theta: Vector, slope: float) -> str:
     >>> why(Stage(get("saddle"), optimizers.Newton(), gradient_norm=1e-8), np.zeros(2), 0.0)
     "the gradient's norm 0 is below 1e-08 (a saddle: 1 of 2 curvatures is negative)"
     """
-    norm = f"{slope:.1e}" if slope else "0"
+    norm = beside(slope, stage.gradient_norm, 1, "e") if slope else "0"
     return f"the gradient's norm {norm} is below {stage.gradient_norm:g} ({kind_of(stage, theta, slope)})"
 
 
@@ -95,4 +98,13 @@ def kind_of(stage: Stage, theta: Vector, slope: float) -> str:
     return "the curvature is zero" if len(values) == 1 else "no curvature is negative, but some are zero"
 
 
-__all__ = ["UNKNOWN", "goes_on", "kind_of", "why"]
+def not_a_minimum(reason: str) -> str:
+    """Which of OTHERS a run has converged to, by the reason `why` gave; "" for a minimum or where it is not known.
+
+    >>> not_a_minimum("the gradient's norm 0 is below 1e-08 (a saddle: 1 of 2 curvatures is negative)")
+    'a saddle'
+    """
+    return next((kind for kind in OTHERS if f"({kind}:" in reason), "")
+
+
+__all__ = ["OTHERS", "UNKNOWN", "goes_on", "kind_of", "not_a_minimum", "why"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from nnopt.analysis.taylor import FLAT
 from nnopt_gui.panels.slice_words import bold
 from nnopt_gui.widgets.numbers import apart, integer, number, percent, short, signed
 from nnopt_gui.widgets.richline import plain
@@ -76,10 +77,15 @@ def curvature(local: LocalModel, said: bool = False) -> str:
     least, most = local.curvatures
     if not (math.isfinite(least) and math.isfinite(most)):
         return ""
+    cut = FLAT * max(abs(least), abs(most))
+    least, most = (0.0 if abs(value) <= cut else value for value in (least, most))
     if least > 0:
         ratio = f"({bold(short(most / least, 2))} : 1)" if most / least < 1e6 else ""
         return f"Curvature {bold(number(least, 2))} along the valley, {bold(number(most, 2))} across {ratio}.".replace(
             " .", "."
         )
-    kind = "" if said else f": {'saddle' if most > 0 else 'dome'}-shaped"
-    return f"Curvature {bold(signed(least, 2))} and {bold(signed(most, 2))}{kind}."
+    if least == 0:
+        along = "" if most == 0 else f" along the valley, {bold(number(most, 2))} across"
+        return f"Curvature {bold('0')}{along or ': flat'}."
+    kind = "" if said else f": {'saddle' if most > 0 else 'dome' if most < 0 else 'ridge'}-shaped"
+    return f"Curvature {bold(signed(least, 2))} and {bold(signed(most, 2) if most else '0')}{kind}."

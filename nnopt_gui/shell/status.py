@@ -6,6 +6,7 @@ from __future__ import annotations
 from time import perf_counter
 
 from nnopt.runs.history import History
+from nnopt.runs.stationary import not_a_minimum
 from nnopt_gui.engine.trainer import ENDED
 from nnopt_gui.panels.loss_curves_data import held_out, intervention_words
 from nnopt_gui.state.model import AppModel
@@ -64,7 +65,8 @@ class Status:
         if model.busy:
             entries[model.busy] = ""
         elif history.outcome.kind in ENDED and not model.playing:
-            entries[history.outcome.kind.replace("_", " ")] = ""
+            kind = not_a_minimum(history.outcome.reason)
+            entries[f"converged: {kind}" if kind else history.outcome.kind.replace("_", " ")] = ""
         else:
             entries["updates/s"] = numbers.integer(round(model.updates_per_second)) if model.playing else "–"
         return entries

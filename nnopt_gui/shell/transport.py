@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from nnopt.runs.stationary import not_a_minimum
 from nnopt_gui.engine.messages import Advance, Extend, Pause, Play, Snapshot, Stopped
 from nnopt_gui.engine.trainer import ENDED, Trainer
 from nnopt_gui.state.model import AppModel
@@ -157,7 +158,8 @@ class Transport:
             model.say("info", f"{integer(event.step)} updates are made: the budget of this run. Play goes on.")
         elif event.reason == "outcome":
             outcome = model.run.outcome
-            kind = "warning" if outcome.kind == "diverged" else "info"
+            astray = outcome.kind == "diverged" or not_a_minimum(outcome.reason)
+            kind = "warning" if astray else "info"
             model.say(kind, f"The run has {typeset(outcome.reason)}.")
 
     def forget_replay(self) -> None:

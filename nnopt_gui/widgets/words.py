@@ -184,5 +184,5 @@ def notes_of(value: Any) -> tuple[Note, ...]:
 def consequence(field: str, good: bool) -> str:
     """What a verdict of Robbins and Monro means for the run, where its reason has no room."""
     if "²" in field:
-        return "any noise dies out" if good else "any noise stays"
+        return "any noise dies out" if good else "convergence not guaranteed"
     return "reaches any distance" if good else "stops short"

@@ -188,6 +188,14 @@ def test_a_step_outside_the_history_is_refused():
         explain(history, history.length)
 
 
+@pytest.mark.parametrize("x", [0.135, 1e-9])
+def test_a_step_that_changes_no_loss_is_told_with_its_length_and_not_called_small(x):
+    """x^2 / 2 under the rate 2: from x to -x, at the same height."""
+    said = explain(nnopt.minimize(nnopt.functions.get("bowl"), nnopt.optimizers.SGD(lr=2.0), [x], steps=1), 0).sentences
+    assert said[0].endswith(f"over a step of length {number(2 * x, 3)}.")
+    assert "small" not in said[0]
+
+
 def test_two_numbers_are_written_so_that_they_differ():
     assert apart(0.69314, 0.69313) == ("0.69314", "0.69313")
     assert apart(1.0, 1.0) == ("1", "1")

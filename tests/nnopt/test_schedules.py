@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -121,6 +123,29 @@ def test_the_verdict_of_robbins_and_monro_is_analytic_and_has_reasons(schedule, 
     first, second = verdict.reasons
     assert first.startswith("Σ a = ∞" if diverges else "Σ a < ∞")
     assert second.startswith("Σ a² < ∞" if summable else "Σ a² = ∞")
+
+
+@pytest.mark.parametrize("d", [0.4, 0.4999999, 0.5, 0.5000001, 0.75, 0.99999999, 1.0, 1.0000001, 1.0 + 2**-50])
+def test_the_exponent_of_a_reason_has_the_digits_that_make_it_true(d):
+    said = [re.search(r"exponent (\S+) ([<>≤]) ([\d/]+)", reason) for reason in Power(d=d).robbins_monro().reasons]
+    assert all(said)
+    for exponent, sign, bound in (found.groups() for found in said):
+        limit = float(Fraction(bound))
+        assert float(exponent) > limit if sign == ">" else float(exponent) <= limit
+        assert (float(exponent) > limit) == (d > limit)
+
+
+def test_a_slow_fall_promises_no_convergence_and_does_not_say_that_noise_stays():
+    """The variance under a / (1 + t)^0.4 follows V <- (1 - a_t)^2 V + a_t^2 s^2, down with the rate."""
+    schedule, variance, seen = Power(d=0.4), 1.0, []
+    for t in range(100_001):
+        rate = 0.1 * schedule.factor(t)
+        variance = (1.0 - rate) ** 2 * variance + rate * rate
+        seen.append(variance)
+    assert seen[100] > 5 * seen[10_000] > 10 * seen[100_000]
+    reason = schedule.robbins_monro().reasons[1]
+    assert "convergence is not guaranteed" in reason
+    assert "stays" not in reason
 
 
 @given(simple_schedules)

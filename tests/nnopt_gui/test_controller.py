@@ -8,6 +8,11 @@ import numpy as np
 import pytest
 from laboratory import valley
 
+from nnopt import optimizers
+from nnopt.objectives import functions
+from nnopt.runs.experiment import Experiment, FunctionProblem, Method
+from nnopt_gui.shell.status import Status
+
 # ------------------------------------------------------------------------------------------------ playing and stepping
 
 
@@ -106,6 +111,25 @@ def test_it_pauses_at_the_budget_says_so_and_play_extends_it(lab):
     lab.frames(lambda: lab.model.head > 500)
     assert lab.model.limit == 1000
     assert lab.model.history.interventions == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "start", "kind", "said"),
+    [
+        ("saddle", (1.0, 0.5), "warning", "a saddle"),
+        ("himmelblau", (0.0, 0.0), "warning", "a maximum"),
+        ("booth", (0.0, 0.0), "info", "a minimum"),
+    ],
+)
+def test_only_a_minimum_is_good_news_where_a_run_converges(lab, name, start, kind, said):
+    newton = Method(optimizers.get("newton")())
+    experiment = Experiment(FunctionProblem(functions.get(name), start), (newton,), steps=50)
+    lab.controller.editing.start(experiment, "newton", play=True)
+    lab.frames(lambda: lab.notices)
+    assert lab.notices[0][0] == kind
+    assert said in lab.notices[0][1]
+    entries = Status(lab.model, None).entries(lab.model.history)
+    assert ("converged" if kind == "info" else f"converged: {said}") in entries
 
 
 def test_a_diverged_run_says_why_and_play_says_what_to_do(lab):

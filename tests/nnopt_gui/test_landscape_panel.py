@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,9 @@ from nnopt_gui.panels.landscape_levels import model_lines, scale_of
 from nnopt_gui.panels.landscape_model import Ask, grid_sizes, landscapes
 from nnopt_gui.panels.landscape_plane import PLANES
 from nnopt_gui.panels.landscape_steps import steps_at
+from nnopt_gui.panels.landscape_words import curvature
 from nnopt_gui.widgets.heatmap import Scale
+from nnopt_gui.widgets.richline import plain
 
 KINDS = [kind for kind, _ in PLANES]
 
@@ -392,3 +395,17 @@ def test_both_steps_are_drawn_though_the_method_does_not_suit_the_function():
     # H = diag(-42, -26) and g = (-14, -22) at the origin, worked by hand
     np.testing.assert_allclose(steps.newton, [-14 / 42, -22 / 26])
     assert steps.newton_name == "Newton step"
+
+
+@pytest.mark.parametrize(
+    ("curvatures", "said"),
+    [
+        ((-3e-14, 2.0), "Curvature 0 along the valley, 2.0 across."),
+        ((-0.5, 2.0), "Curvature −0.50 and +2.0: saddle-shaped."),
+        ((-2.0, -0.5), "Curvature −2.0 and −0.50: dome-shaped."),
+        ((-2.0, 3e-14), "Curvature −2.0 and 0: ridge-shaped."),
+        ((0.0, 0.0), "Curvature 0: flat."),
+    ],
+)
+def test_the_sign_of_a_curvature_is_judged_beside_the_largest(curvatures, said):
+    assert plain(curvature(SimpleNamespace(curvatures=curvatures))) == said
