@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from nnopt.analysis.parallel import Progress, in_parts
 from nnopt.analysis.planes import Plane, Slice
-from nnopt.analysis.taylor import hessian_products
+from nnopt.analysis.taylor import FLAT, hessian_products
 from nnopt.errors import SettingsError, ShapeError
 from nnopt.shown import Shown
 
@@ -39,13 +39,21 @@ class ConvexityMap(Shown):
 
     @property
     def signs(self) -> npt.NDArray[np.int8]:
-        """(n1, n2): 1 where the slice is convex, -1 where it is not, 0 where a curvature is zero or not finite."""
-        return np.asarray(np.nan_to_num(np.sign(self.smallest)), dtype=np.int8)
+        """(n1, n2): 1 where the slice is convex, -1 where it is not, 0 where a curvature is zero (at most 1e-12 of the
+        other) or not finite."""
+        return np.asarray(np.nan_to_num(np.sign(self._judged)), dtype=np.int8)
 
     @property
     def share(self) -> float:
         """Fraction of the grid on which the slice is convex."""
-        return float(np.mean(self.smallest >= 0))
+        return float(np.mean(self._judged >= 0))
+
+    @property
+    def _judged(self) -> Array:
+        """The smallest curvature, zero where it is only rounding beside the largest."""
+        with np.errstate(invalid="ignore"):
+            size = np.maximum(np.abs(self.smallest), np.abs(self.largest))
+            return np.where(np.abs(self.smallest) <= FLAT * size, 0.0, self.smallest)
 
 
 def convexity_map(
@@ -177,7 +185,7 @@ def not_convex(coords: npt.ArrayLike, curvature: npt.ArrayLike) -> list[tuple[fl
     """The intervals of a slice in which its second derivative is negative: "not convex here".
 
     coords (K,), curvature (K,): from `slice_curvature` or `second_difference`. The ends lie where the curvature
-    crosses zero, linearly between two points.
+    crosses zero, linearly between two points. Zero is what is at most 1e-12 of the slice's largest curvature in size.
 
     >>> not_convex([0.0, 1.0, 2.0, 3.0], [1.0, -1.0, -1.0, 3.0])
     [(0.5, 2.25)]
@@ -187,6 +195,8 @@ def not_convex(coords: npt.ArrayLike, curvature: npt.ArrayLike) -> list[tuple[fl
     x, c = np.asarray(coords, dtype=np.float64), np.asarray(curvature, dtype=np.float64)
     if x.shape != c.shape or x.ndim != 1:
         raise ShapeError(f"not_convex: expected coords and curvature of one shape (K,), got {x.shape}, {c.shape}")
+    largest = float(np.max(np.abs(c[np.isfinite(c)]), initial=0.0))
+    c = np.where(np.abs(c) <= FLAT * largest, 0.0, c)
     negative = np.concatenate([[False], c < 0, [False]])
     turns = np.flatnonzero(negative[1:] != negative[:-1])
     return [

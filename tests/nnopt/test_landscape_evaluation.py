@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nnopt.analysis.landscape import (
+    ConvexityMap,
     Plane,
     Slice,
     axes,
@@ -15,6 +16,7 @@ from nnopt.analysis.landscape import (
     convexity_of_grid,
     grid,
     losses,
+    not_convex,
     progressive_grid,
     project_path,
     refine,
@@ -236,3 +238,12 @@ def test_a_linear_function_is_flat_and_infinite_losses_have_no_sign():
     assert convexity_of_grid(a, b, wall).signs[1, 1] == 1
     with pytest.raises(ShapeError, match="n1, n2"):
         convexity_of_grid(a, b, np.zeros((5, 4)))
+
+
+def test_a_curvature_that_is_rounding_beside_the_largest_has_no_sign():
+    smallest, largest = np.array([[-3e-14, -1e-6, -0.5]]), np.array([[2.0, 2.0, -1e-14]])
+    found = ConvexityMap(np.zeros(1), np.arange(3.0), smallest, largest)
+    assert found.signs.tolist() == [[0, -1, -1]]
+    assert found.share == pytest.approx(1 / 3)
+    assert not_convex([0.0, 1.0, 2.0, 3.0], [2.0, -3e-14, 0.0, 1.0]) == []
+    assert not_convex([0.0, 1.0, 2.0, 3.0], [2.0, -3e-14, -1.0, 1.0]) == [(1.0, 2.5)]
