@@ -135,7 +135,7 @@ class _Tangent(Workspace):
         """Whatever does not depend on the direction: the passes at theta itself."""
         np.copyto(self.theta, theta)
         self.forward(inputs)
-        self.bend = loss.bend(self.z)
+        self.output_bend = loss.bend(self.z)
         loss.sums_and_slopes(self.z, targets, self.loss_work)
         slope_of, bend_of = self.function.slope, self.function.bend
         for (weights, above, pull, slope), (delta, bend), (hidden, work) in self._theta_steps:
@@ -149,7 +149,7 @@ class _Tangent(Workspace):
         """H v, after `linearize` with the same loss and inputs: a buffer."""
         np.copyto(self.direction, v)
         self._move(inputs)
-        self._pull_back(loss.curvature_times(self.bend, self.moved_outputs), inputs)
+        self._pull_back(loss.curvature_times(self.output_bend, self.moved_outputs), inputs)
         return self.gradient
 
     def _move(self, inputs: Array) -> None:
