@@ -16,8 +16,8 @@ from nnopt_gui.panels.slice_model import Past, Vector, work
 
 #: steps before the cursor that are all taken, and how many more are taken further back
 LAST, EARLIER = 24, 96
-#: parameters times examples from which a loss takes so long that only a quarter as many are taken
-LARGE = 1_000_000
+#: parameters times examples from which a loss takes so long that fewer are taken
+LARGE = 300_000
 
 
 def trail_steps(cursor: int, whole: bool, share: float = 1.0) -> list[int]:
@@ -37,7 +37,7 @@ def sample_trail(history: Any, objective: Any, cursor: int, whole: bool) -> Past
     to the stored state before them; so are the last ones where a replay would take long. Where the user moved the point
     the trail begins anew."""
     begin = max((i.step for i in history.interventions if isinstance(i.change, MoveTo) and i.step <= cursor), default=0)
-    wanted = trail_steps(cursor, whole, 0.25 if work(objective) > LARGE else 1.0)
+    wanted = trail_steps(cursor, whole, min(1.0, LARGE / work(objective)))
     wanted = [step for step in wanted if step >= begin]
     slow = (LAST + history.seek_cost(max(begin, cursor - LAST))) * work(objective) > 40_000_000
     exact = cursor if slow else cursor - LAST

@@ -22,7 +22,7 @@ Interval = tuple[float, float]
 #: points of the curve, coarse to fine; every size contains the points of the one before
 SIZES = (11, 21, 41, 81, 161, 321)
 #: most points of the curve while a run plays, and points times parameters times examples that they may cost
-QUICK, QUICK_COST = 61, 100_000_000
+QUICK, QUICK_COST = 61, 40_000_000
 #: parameters times examples below which value, gradient and one Hessian-vector product take less than about 4 ms
 CHEAP = 500_000
 #: parameters^2 times examples above which the Hessian takes longer than others should wait

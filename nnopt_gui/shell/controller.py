@@ -19,7 +19,7 @@ from nnopt_gui.engine.trainer import Trainer
 from nnopt_gui.shell.editing import Editing
 from nnopt_gui.shell.plateau_watch import OWNER, PlateauWatch
 from nnopt_gui.shell.rise_watch import RiseWatch
-from nnopt_gui.shell.share import MOVING, WORKING
+from nnopt_gui.shell.share import BESIDE, MOVING, WORKING
 from nnopt_gui.shell.stage import Stage
 from nnopt_gui.shell.transport import Transport
 from nnopt_gui.state.model import AppModel
@@ -218,7 +218,7 @@ class Controller(QObject):
 
     def _drawing_share(self) -> float | None:
         if self._crowded:
-            return WORKING
+            return BESIDE if self.trainer.snapshot.seconds_per_update > LONG_UPDATE else WORKING
         return MOVING if self.model.playing or self.model.probe is not None else None
 
     @property

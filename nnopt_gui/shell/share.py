@@ -11,9 +11,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
-#: part of the time that may be drawn in while the worker needs the machine, and while it plays slowly or a point is
-#: dragged (a frame shall stay short)
-WORKING, MOVING = 0.28, 0.75
+#: part of the time that may be drawn in while the worker needs the machine, while it needs a core but hardly the
+#: interpreter, and while it plays slowly or a point is dragged (a frame shall stay short)
+WORKING, BESIDE, MOVING = 0.28, 0.5, 0.8
 #: seconds that can be saved up, and owed
 MOST, LEAST = 0.022, -0.1
 #: seconds after which a panel that has something new to show draws in any case

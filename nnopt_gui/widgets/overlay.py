@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pyqtgraph as pg
 from PySide6.QtCore import QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QPainter, QPainterPath
+from PySide6.QtGui import QColor, QPaintEngine, QPainter, QPainterPath, QPixmap
 from PySide6.QtWidgets import QWidget
 
 from nnopt_gui.widgets import theme
@@ -325,6 +325,33 @@ def draw_label(
     painter: QPainter, rect: QRectF, text: str, role: str, plate: str = "", bold: bool = True, px: int = 12
 ) -> None:
     """Words in a rectangle. plate: "" none, "card" the card's colour, "dark" that of maps (its words are white)."""
+    if painter.paintEngine().type() != QPaintEngine.Type.Raster:
+        _write(painter, rect, text, role, plate, bold, px)
+        return
+    size = (math.ceil(rect.width()) + 1, math.ceil(rect.height()) + 1)
+    look = (theme.current().name, painter.device().devicePixelRatioF())
+    # on whole pixels: words that move with a mark neither shimmer nor have to be written again
+    painter.drawPixmap(
+        QPointF(round(rect.left()), round(rect.top())), _written(size, text, role, plate, bold, px, look)
+    )
+
+
+@lru_cache(maxsize=256)
+def _written(
+    size: tuple[int, int], text: str, role: str, plate: str, bold: bool, px: int, look: tuple[str, float]
+) -> QPixmap:
+    """A label as a picture; look: the theme, and pixels of the screen per pixel."""
+    ratio = look[1]
+    result = QPixmap(math.ceil(size[0] * ratio), math.ceil(size[1] * ratio))
+    result.setDevicePixelRatio(ratio)
+    result.fill(Qt.GlobalColor.transparent)
+    painter = QPainter(result)
+    _write(painter, QRectF(0, 0, size[0] - 1, size[1] - 1), text, role, plate, bold, px)
+    painter.end()
+    return result
+
+
+def _write(painter: QPainter, rect: QRectF, text: str, role: str, plate: str, bold: bool, px: int) -> None:
     if plate:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setPen(Qt.PenStyle.NoPen)
