@@ -78,7 +78,7 @@ def _advance(run: Run, length: int) -> None:
 
 
 def _summary(run: Run, interrupted: bool) -> str:
-    from nnopt.analysis.plateaus import find_plateaus
+    from nnopt.analysis.plateau_tracker import plateaus_of
     from nnopt.runs.sweep_task import result_of
 
     history, problem, step = run.history, run.problem, run.state.step
@@ -103,12 +103,9 @@ def _summary(run: Run, interrupted: bool) -> str:
         if problem.classifies:
             shares = (("training", end.training_accuracy), ("validation", end.validation_accuracy))
             facts.append(("accuracy", ", ".join(f"{name} {share:.1%}" for name, share in shares if share == share)))
-    columns = history.columns
-    steps = columns["step"]
-    plateaus = find_plateaus(columns["loss"])
+    plateaus = plateaus_of(history)
     words = [
-        f"{steps[plateau.start]:,} to {steps[plateau.stop - 1]:,}"
-        + ("" if plateau.escaped else " (flat: plateau or converged?)")
+        f"{plateau.start:,} to {plateau.stop - 1:,}" + ("" if plateau.escaped else " (flat: plateau or converged?)")
         for plateau in plateaus
     ]
     facts.append(("plateaus", "; ".join(words) or "none"))

@@ -15,7 +15,7 @@
 | restarts | `restart` `train_together` `clusters` `histogram` `differences` `votes` `disagreement` |
 | | `disagreement_map` |
 | noise | `gradient_noise` `measure_noise` `epoch_times` |
-| a run | `explain` `find_plateaus` `PlateauDetector` |
+| a run | `explain` `find_plateaus` `PlateauDetector` `plateaus_of` `PlateauTracker` |
 | theory | `theory`: predictions to lay over all of these |
 
 An objective is anything with `value` and `gradient` or `value_and_gradient`: a network with its data, a function, a
@@ -84,6 +84,8 @@ if TYPE_CHECKING:
     from nnopt.analysis.planes import Plane as Plane
     from nnopt.analysis.planes import Slice as Slice
     from nnopt.analysis.planes import plane_through as plane_through
+    from nnopt.analysis.plateau_tracker import PlateauTracker as PlateauTracker
+    from nnopt.analysis.plateau_tracker import plateaus_of as plateaus_of
     from nnopt.analysis.plateaus import PlateauDetector as PlateauDetector
     from nnopt.analysis.plateaus import find_plateaus as find_plateaus
     from nnopt.analysis.restarts import restart as restart

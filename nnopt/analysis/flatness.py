@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from nnopt.analysis.curve_noise import Noise, measure_noise, median_filter, running_mean, slow_swing
 from nnopt.analysis.drops import drop_places
 
 Array: TypeAlias = npt.NDArray[np.float64]
@@ -43,6 +44,8 @@ FOOT = 0.018
 STILL = 12.0
 #: a flat stretch drifts from its first to its last third by less than this fraction of the scale
 DRIFTED = 0.05
+#: a drop is so many times higher than what slow noise makes the curve rise by in a quarter of all places
+TYPICAL = 12.0
 #: so many neighbouring drops are fitted at once at most
 TOGETHER = 3
 
@@ -67,97 +70,74 @@ class Flat:
     escaped: bool = False
 
 
-@dataclass(frozen=True)
-class _Noise:
-    """Standard deviation of the curve around its course.
-
-    local: of one point, at every place (n,). slow: what means of 1, 2, 4, ... points have in addition, because noise
-    that is correlated averages out more slowly than 1 / sqrt(m).
-    """
-
-    local: Array
-    slow: tuple[float, ...]
-
-    def of_mean(self, m: int, at: Any = slice(None)) -> Any:
-        """Standard deviation of the mean of m points, at places `at`."""
-        level = min(m.bit_length(), len(self.slow)) - 1
-        return np.sqrt((self.local[at] ** 2 + self.slow[level] ** 2 * (1 << level)) / m)
-
-
-def flat_stretches(curve: Array, shortest: float, size: float = 0.0) -> list[Flat]:
+def flat_stretches(
+    curve: Array, shortest: float, size: float = 0.0, least_scale: float = 0.0, fitted: bool = True
+) -> list[Flat]:
     """All flat stretches of curve (n,) longer than `shortest` points, in order. size: of the numbers from which the
-    curve was made by subtraction; what changes less than their rounding is one flat stretch.
+    curve was made by subtraction; what changes less than their rounding is one flat stretch. least_scale: what "flat"
+    is compared with, where that is more than the curve's largest descent: what it still can fall, say. fitted: whether
+    the ends are found by fitting the drops, which takes most of the time; without, they are known to about 2 %.
 
     >>> curve = 1.0 / (1.0 + np.exp((np.arange(200.0) - 100.0) / 5.0))
     >>> [(round(flat.level, 1), flat.escaped) for flat in flat_stretches(curve, shortest=10.0)]
     [(1.0, True), (0.0, False)]
     """
     n = len(curve)
-    smooth = _median_filter(curve, 2 * round(SPIKE * n) + 1, mode="nearest")
-    scale = _largest_descent(smooth)
+    smooth = median_filter(curve, 2 * round(SPIKE * n) + 1, mode="nearest")
+    scale = max(largest_descent(smooth), least_scale)
     if scale <= ROUNDING * max(size, float(np.median(np.abs(smooth)))):
         return [Flat(0, n, float(np.mean(smooth)))] if n > shortest else []
     # in units of the scale; an explosion is kept within what can be squared
     with np.errstate(over="ignore"):
         curve, smooth = (np.clip(c / scale, -BEYOND, BEYOND) for c in (curve, smooth))
-    noise = _measure_noise(curve)
+    noise = measure_noise(curve)
     curve = np.where(np.abs(curve - smooth) > 0.03 + 6.0 * noise.local, smooth, curve)
-    flats = _with_ends(curve, _merged(curve, _refined(curve, noise), noise, shortest), noise)
+    flats = _merged(curve, _refined(curve, noise), noise, shortest)
+    if fitted:
+        flats = _with_ends(curve, flats, noise)
     flats = [_settled(curve, flat, noise) for flat in _to_the_borders(curve, flats, noise)]
     drop = LEAST_DROP + SIGNIFICANT * float(np.median(noise.of_mean(max(1, n // 100))))
-    lowest = np.minimum.accumulate(_running_mean(curve, max(1, n // 200))[::-1])[::-1]
+    half = max(1, n // 200)
+    mean = running_mean(curve, half)
+    swing = TYPICAL * slow_swing(mean, float(np.median(noise.local)) / float(np.sqrt(2 * half + 1)))
+    drop, flats = max(drop, swing), _within(curve, mean, flats, swing / 2.0)
     return [
-        Flat(
-            flat.start,
-            flat.stop,
-            flat.level * scale,
-            escaped=flat.stop < n and bool(lowest[min(round(flat.stop), n - 1)] < flat.level - drop),
-        )
+        Flat(flat.start, flat.stop, flat.level * scale, flat.stop < n and _is_left_by_a_drop(mean, flat, drop))
         for flat in flats
         if flat.stop - flat.start > shortest
     ]
 
 
-def _largest_descent(curve: Array) -> float:
+def _within(curve: Array, mean: Array, flats: list[Flat], swing: float) -> list[Flat]:
+    """Neighbours between which the curve does nothing but swing become one."""
+    joined: list[Flat] = []
+    for flat in flats:
+        if joined:
+            last = joined[-1]
+            between = mean[round(last.stop) : max(round(flat.start), round(last.stop) + 1)]
+            low, high = min(last.level, flat.level) - swing / 2.0, max(last.level, flat.level) + swing / 2.0
+            if abs(last.level - flat.level) < swing and low <= between.min() and between.max() <= high:
+                joined[-1] = _stretch(curve, last.start, flat.stop)
+                continue
+        joined.append(flat)
+    return joined
+
+
+def _is_left_by_a_drop(mean: Array, flat: Flat, drop: float) -> bool:
+    """Whether the curve is lower by `drop` after a flat stretch, before it has risen much above it."""
+    after = mean[min(round(flat.stop), len(mean) - 1) :]
+    falls, rises = after < flat.level - drop, after > flat.level + 3.0 * drop
+    return bool(falls.any()) and not (rises.any() and int(rises.argmax()) < int(falls.argmax()))
+
+
+def largest_descent(curve: Array) -> float:
     """The scale of a run: the most that it falls from an earlier to a later point; for a curve that only rises, its
     range."""
     descent = float(np.max(np.maximum.accumulate(curve) - curve))
     return descent if descent > 0.0 else float(np.ptp(curve))
 
 
-def _measure_noise(curve: Array) -> _Noise:
-    """From fourth differences of means of 1, 2, 4, ... points, which no smooth course contributes to."""
-    n = len(curve)
-    sums = np.concatenate([[0.0], np.cumsum(curve)])
-    local = np.zeros(n)
-    slow: list[float] = [0.0]
-    single = 0.0
-    m = 1
-    while (m == 1 or m <= n // 80) and n >= 5 * m:
-        means = (sums[m:] - sums[:-m]) / m
-        size = len(means) - 4 * m
-        fourth = np.abs(
-            means[:size] - 4 * means[m : m + size] + 6 * means[2 * m : 2 * m + size] - 4 * means[3 * m : 3 * m + size]
-            + means[4 * m :]
-        ) / (0.6745 * np.sqrt(70.0))  # fmt: skip
-        spread = float(np.quantile(fourth, 0.25)) * 0.6745 / 0.3186
-        if m == 1:
-            single = spread
-            rough = _median_filter(fourth, 2 * max(5, size // 16) + 1, mode="reflect")
-            local[2 : 2 + size] = rough
-            local[:2], local[2 + size :] = rough[0], rough[-1]
-        else:
-            slow.append(float(np.sqrt(max(0.0, spread**2 - single**2 / m))))
-        m *= 2
-    # beyond the widest means that can be measured: correlations that still grow go on growing, ever less
-    growth = min(2.0, 2.0 * slow[-1] ** 2 / slow[-2] ** 2) if len(slow) > 2 and slow[-2] > 0.0 else 1.0
-    for _ in range(4):
-        growth = 1.0 + 0.7 * max(0.0, growth - 1.0)
-        slow.append(slow[-1] * float(np.sqrt(growth / 2.0)))
-    return _Noise(local, tuple(slow))
-
-
-def _refined(curve: Array, noise: _Noise) -> list[Flat]:
+def _refined(curve: Array, noise: Noise) -> list[Flat]:
     """Flat cores of the curve: those that a stricter view finds inside them if steps lie between these; that is how
     small drops are seen beside large ones."""
     windows = _windows(curve, noise)
@@ -222,7 +202,7 @@ class _Windows:
     excess: Array
 
 
-def _windows(curve: Array, noise: _Noise) -> list[_Windows]:
+def _windows(curve: Array, noise: Noise) -> list[_Windows]:
     n = len(curve)
     sums = np.concatenate([[0.0], np.cumsum(curve)])
     windows = []
@@ -277,7 +257,7 @@ def _half_widths(widest: int) -> Iterator[int]:
         m *= 2
 
 
-def _merged(curve: Array, flats: list[Flat], noise: _Noise, shortest: float) -> list[Flat]:
+def _merged(curve: Array, flats: list[Flat], noise: Noise, shortest: float) -> list[Flat]:
     """Neighbours of one level with a short interruption become one."""
     merged: list[Flat] = []
     for flat in flats:
@@ -298,7 +278,7 @@ def _merged(curve: Array, flats: list[Flat], noise: _Noise, shortest: float) -> 
     return merged
 
 
-def _with_ends(curve: Array, flats: list[Flat], noise: _Noise) -> list[Flat]:
+def _with_ends(curve: Array, flats: list[Flat], noise: Noise) -> list[Flat]:
     """The flat stretches with their ends, from the shape of the drops between them; and those that lie, too short to
     be seen before, between the parts of a drop."""
     starts, stops = [f.start for f in flats[:1]], []
@@ -334,7 +314,7 @@ def _with_ends(curve: Array, flats: list[Flat], noise: _Noise) -> list[Flat]:
     ]
 
 
-def _departure(curve: Array, a: Flat, b: Flat, noise: _Noise) -> float:
+def _departure(curve: Array, a: Flat, b: Flat, noise: Noise) -> float:
     """The last place at which the curve is still at the level of `a`, to the 1.8 % of the drop to `b` at which a
     logistic drop begins: one of another shape, with a long foot, begins no earlier. a.start where that cannot be
     told."""
@@ -343,7 +323,7 @@ def _departure(curve: Array, a: Flat, b: Flat, noise: _Noise) -> float:
     return stop if _stands_still(curve, a.start, stop, a, b) else a.start
 
 
-def _arrival(curve: Array, a: Flat, b: Flat, noise: _Noise) -> float:
+def _arrival(curve: Array, a: Flat, b: Flat, noise: Noise) -> float:
     """The first place from which on the curve is at the level of `b`, in the same sense; b.stop where that cannot be
     told."""
     places = np.flatnonzero(_near(curve, b, a.level - b.level, noise)[int(a.stop) :])
@@ -361,16 +341,16 @@ def _stands_still(curve: Array, start: float, stop: float, a: Flat, b: Flat) -> 
     return drift * STILL * (b.start - a.stop) <= abs(a.level - b.level)
 
 
-def _near(curve: Array, flat: Flat, height: float, noise: _Noise) -> npt.NDArray[np.bool_]:
+def _near(curve: Array, flat: Flat, height: float, noise: Noise) -> npt.NDArray[np.bool_]:
     """Where the curve is within 1.8 % of `height` from the level of a flat stretch, as far as noise lets us see."""
     half = max(1, len(curve) // 200)
     tolerance = FOOT * abs(height)
     if SIGNIFICANT * float(np.median(noise.of_mean(2 * half + 1))) > tolerance:
         return np.zeros(len(curve), dtype=bool)
-    return np.asarray(np.abs(_running_mean(curve, half) - flat.level) <= tolerance)
+    return np.asarray(np.abs(running_mean(curve, half) - flat.level) <= tolerance)
 
 
-def _to_the_borders(curve: Array, flats: list[Flat], noise: _Noise) -> list[Flat]:
+def _to_the_borders(curve: Array, flats: list[Flat], noise: Noise) -> list[Flat]:
     """Flat stretches that begin or end a little inside the curve, at the same level, reach its border."""
     n = len(curve)
     near = max(1.0, CORE * n)
@@ -384,7 +364,7 @@ def _to_the_borders(curve: Array, flats: list[Flat], noise: _Noise) -> list[Flat
     return flats
 
 
-def _settled(curve: Array, flat: Flat, noise: _Noise) -> Flat:
+def _settled(curve: Array, flat: Flat, noise: Noise) -> Flat:
     """The flat stretch without the part, at one end, over which it drifts: noise hides a slow drift from every window,
     not from the whole stretch."""
     while flat.stop - flat.start >= 8:
@@ -398,16 +378,3 @@ def _settled(curve: Array, flat: Flat, noise: _Noise) -> Flat:
         begin, end = (flat.start + quarter, flat.stop) if at_start else (flat.start, flat.stop - quarter)
         flat = _stretch(curve, begin, end)
     return flat
-
-
-def _running_mean(curve: Array, half: int) -> Array:
-    sums = np.concatenate([[0.0], np.cumsum(curve)])
-    places = np.arange(len(curve))
-    low, high = np.maximum(places - half, 0), np.minimum(places + half + 1, len(curve))
-    return np.asarray((sums[high] - sums[low]) / (high - low))
-
-
-def _median_filter(values: Array, size: int, mode: str) -> Array:
-    from scipy.ndimage import median_filter  # 0.3 s of every start-up otherwise
-
-    return np.asarray(median_filter(values, size, mode=mode))

@@ -1,7 +1,7 @@
 """Plateaus of a loss curve: where it is flat compared with the run's own scale, found while the run goes on.
 
-`PlateauDetector` takes losses in blocks of any size and keeps at most 2048 bins of them, so that a step costs the same
-however long the run is; what "flat" means is decided on these bins (flatness.py, drops.py).
+`PlateauDetector` takes losses in blocks of any size and keeps at most 2048 bins of them (bins.py), so that a step costs
+the same however long the run is; what "flat" means is decided on these bins (flatness.py, drops.py).
 
 The scale of a run is only known as it goes on: a stretch that is steep at first may turn out to be flat when a
 hundred times larger drop has followed. "Streaming equals offline" therefore means: after feeding a prefix, in whatever
@@ -11,23 +11,16 @@ blocks, `plateaus()` is exactly `find_plateaus(prefix)`.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
-import numpy as np
 import numpy.typing as npt
 
+from nnopt.analysis.bins import Bins, rows_of
 from nnopt.analysis.flatness import flat_stretches
-from nnopt.errors import SettingsError, ShapeError
-
-Array: TypeAlias = npt.NDArray[np.float64]
+from nnopt.errors import SettingsError
 
 BINS = 2048
 #: the answer is renewed about so often while the run doubles its length
 GRID = 128
-#: bins are widened until this share of them holds a loss
-FULL = 0.9
-#: larger losses count as diverged, like infinity: their sums and squares would overflow
-HUGE = 1e100
 #: shorter runs have no plateaus: there is nothing to compare them with
 FEWEST_STEPS = 8
 
@@ -82,18 +75,13 @@ class PlateauDetector:
                 f"PlateauDetector.shortest: expected a fraction of the run > 0 and < 1, got {shortest!r}"
             )
         self.shortest = shortest
-        self._sums = np.zeros(BINS)
-        self._counts = np.zeros(BINS)
-        self._width = 1
-        self._first = self._next = 0
-        self._last = -1
-        self._zero = 0.0
+        self._bins = Bins(BINS)
         self._answer: tuple[tuple[int, int], tuple[Plateau, ...]] | None = None
 
     @property
     def steps(self) -> int:
         """How far the curve is known: the step after the last one fed."""
-        return self._next
+        return self._bins.next
 
     def extend(self, losses: npt.ArrayLike, steps: npt.ArrayLike | None = None) -> None:
         """Append losses (n,).
@@ -103,80 +91,41 @@ class PlateauDetector:
 
         Raises: ShapeError if the shapes differ or the steps do not increase; SettingsError for what are not numbers.
         """
-        values = _numbers("losses", losses)
-        if steps is None:
-            places = np.arange(self._next, self._next + len(values))
-        else:
-            places = _numbers("steps", steps).astype(np.int64)
-            if places.shape != values.shape:
-                raise ShapeError(f"steps: expected one for each of the {len(values)} losses, got {len(places)}")
-            if len(places) and (np.any(np.diff(places) <= 0) or (self._next and places[0] < self._next)):
-                raise ShapeError("steps: expected increasing numbers that go on after the steps fed before")
-        if not len(values):
-            return
-        if not self._next:
-            self._first = int(places[0])
-        self._add(values, places)
-        self._next = int(places[-1]) + 1
+        self._bins.extend(*rows_of(losses, steps, self._bins.next))
 
     def plateaus(self) -> tuple[Plateau, ...]:
         """The plateaus of everything fed so far, in order."""
+        bins = self._bins
         known = self._known()
         if known < FEWEST_STEPS:
             return ()
-        if self._answer is None or self._answer[0] != (known, self._width):
-            self._answer = ((known, self._width), self._decide(known // self._width))
-        found = list(self._answer[1])
-        if found and found[-1].stop == self._first + known and self._last > found[-1].stop:
-            found[-1] = replace(found[-1], stop=self._last)
-        return tuple(found)
+        if self._answer is None or self._answer[0] != (known, bins.width):
+            found = stretches(bins, known, self.shortest)
+            self._answer = ((known, bins.width), found)
+        plateaus = list(self._answer[1])
+        if plateaus and plateaus[-1].stop == bins.first + known and bins.last > plateaus[-1].stop:
+            plateaus[-1] = replace(plateaus[-1], stop=bins.last)
+        return tuple(plateaus)
 
     def _known(self) -> int:
         """How many steps the answer is based on: whole bins, and whole cells of the grid."""
-        length = self._next - self._first
-        grid = max(self._width, 1 << max(0, (length // GRID).bit_length() - 1))
+        length = self._bins.length
+        grid = max(self._bins.width, 1 << max(0, (length // GRID).bit_length() - 1))
         return length // grid * grid
 
-    def _add(self, values: Array, places: npt.NDArray[np.int64]) -> None:
-        good = np.isfinite(values) & (np.abs(values) < HUGE)
-        values, places = values[good], places[good]
-        if not len(values):
-            return
-        if self._last < 0:
-            self._zero = float(values[0])
-        self._last = int(places[-1]) + 1
-        # relative to the first loss: a constant is exactly zero, and a shift of the loss changes nothing
-        values = values - self._zero
-        places = places - self._first
-        done = 0
-        while done < len(values):
-            upto = int(np.searchsorted(places, BINS * self._width))
-            cells = places[done:upto] // self._width
-            # one after the other, in order: sums do not depend on how the stream is cut into blocks
-            np.add.at(self._sums, cells, values[done:upto])
-            np.add.at(self._counts, cells, 1.0)
-            done = upto
-            if done < len(values):
-                self._sums = _halved(self._sums)
-                self._counts = _halved(self._counts)
-                self._width *= 2
 
-    def _decide(self, bins: int) -> tuple[Plateau, ...]:
-        sums, counts, width = self._sums[:bins], self._counts[:bins], self._width
-        while len(sums) > 2 * FEWEST_STEPS and np.count_nonzero(counts) < FULL * len(sums):
-            sums, counts, width = _paired(sums), _paired(counts), 2 * width
-        filled = np.flatnonzero(counts)
-        if len(filled) < min(FEWEST_STEPS, bins):
-            return ()
-        begin, end = int(filled[0]), int(filled[-1]) + 1
-        curve = np.interp(np.arange(begin, end), filled, sums[filled] / counts[filled])
-        last = self._first + bins * self._width
-        found = []
-        for flat in flat_stretches(curve, self.shortest * bins * self._width / width, abs(self._zero)):
-            start = self._first + round((begin + flat.start) * width)
-            stop = min(self._first + round((begin + flat.stop) * width), last)
-            found.append(Plateau(start, stop, self._zero + flat.level, flat.escaped))
-        return tuple(found)
+def stretches(bins: Bins, known: int, shortest: float) -> tuple[Plateau, ...]:
+    """The flat stretches of the first `known` steps (whole bins) that were fed, in steps. shortest: as a fraction."""
+    curve, begin, width = bins.curve(known // bins.width, FEWEST_STEPS)
+    if not len(curve):
+        return ()
+    last = bins.first + known
+    found = []
+    for flat in flat_stretches(curve, shortest * known / width, abs(bins.zero)):
+        start = bins.first + round((begin + flat.start) * width)
+        stop = min(bins.first + round((begin + flat.stop) * width), last)
+        found.append(Plateau(start, stop, bins.zero + flat.level, flat.escaped))
+    return tuple(found)
 
 
 def find_plateaus(loss: npt.ArrayLike) -> list[Plateau]:
@@ -191,25 +140,3 @@ def find_plateaus(loss: npt.ArrayLike) -> list[Plateau]:
     detector = PlateauDetector()
     detector.extend(loss)
     return list(detector.plateaus())
-
-
-def _numbers(name: str, given: npt.ArrayLike) -> Array:
-    try:
-        numbers = np.asarray(given, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise SettingsError(f"{name}: expected numbers, got {given!r:.200}") from None
-    if numbers.ndim > 1:
-        raise ShapeError(f"{name}: expected shape (n,), got {numbers.shape}")
-    return numbers.ravel()
-
-
-def _paired(cells: Array) -> Array:
-    """Sums of neighbouring pairs; an odd last one stays alone."""
-    if len(cells) % 2:
-        cells = np.append(cells, 0.0)
-    return cells[0::2] + cells[1::2]
-
-
-def _halved(cells: Array) -> Array:
-    """The same content in bins twice as wide; the second half becomes free."""
-    return np.concatenate([_paired(cells), np.zeros(BINS // 2)])

@@ -349,6 +349,11 @@ class McCormick(FormulaFunction, Settings, frozen=True, tag="mccormick"):
         ((2.5943951023931957, 1.5943951023931955), 1.2283696986087569),
     )
 
+    @property
+    def floor(self) -> float:
+        """There is none: each dent is lower than the one before."""
+        return -math.inf
+
 
 @register
 class GoldsteinPrice(FormulaFunction, Settings, frozen=True, tag="goldstein_price"):

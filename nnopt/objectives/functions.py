@@ -113,6 +113,11 @@ class Function:
         """The global minimum's value; -inf where there is none."""
         return min((minimum.value for minimum in self.minima), default=-np.inf)
 
+    @property
+    def floor(self) -> float:
+        """What f is nowhere below; -inf where it is not bounded, or not known to be."""
+        return self.lowest
+
     def value(self, theta: Vector) -> float:
         """f(theta)."""
         raise NotImplementedError

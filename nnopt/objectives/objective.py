@@ -130,6 +130,20 @@ class NetworkObjective:
         return f"<NetworkObjective: {what} on {self.examples:,} examples, {penalties}>"
 
     @property
+    def floor(self) -> float:
+        """What it is nowhere below: 0, as every loss is and every penalty."""
+        return 0.0
+
+    def penalty(self, theta: Array) -> float:
+        """l2 * sum W^2 + l1 * sum |W| at theta (P,), the part of `value` that is no loss.
+
+        >>> net = Network((1, 1), "tanh")
+        >>> NetworkObjective(net, [[0.0]], [[0.0]], loss="squared_error", l2=0.5).penalty([2.0, 9.0])
+        2.0
+        """
+        return float(self._penalties(self._parameters(theta)))
+
+    @property
     def examples(self) -> int:
         """N, the number of examples."""
         return int(self._inputs.shape[1])

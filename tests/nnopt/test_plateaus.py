@@ -357,3 +357,39 @@ def test_noise_does_not_make_a_slow_fall_flat(seed):
     loss = course + 0.15 * course * np.random.default_rng(seed).standard_normal(500)
     for plateau in find_plateaus(loss):
         assert course[plateau.start] - course[plateau.stop - 1] < 0.25
+
+
+def slow_noise(seed, length, keeps=0.99):
+    """A stationary autoregressive process of unit variance: e_t = keeps * e_(t - 1) + white noise."""
+    random = np.random.default_rng(seed)
+    pushes = np.sqrt(1 - keeps**2) * random.standard_normal(length)
+    noise = np.empty(length)
+    value = random.standard_normal()
+    for step in range(length):
+        value = noise[step] = keeps * value + pushes[step]
+    return noise
+
+
+@pytest.mark.parametrize("length", [1000, 2000, 4000, 10_000])
+def test_slow_noise_makes_no_plateaus_that_are_left(length):
+    # ten to a hundred correlation times: a wander over the whole range may look like a drop in the shortest of them
+    escaped = [any(p.escaped for p in find_plateaus(slow_noise(seed, length))) for seed in range(900, 930)]
+    assert sum(escaped) <= (3 if length < 2000 else 1)
+
+
+def test_slow_noise_does_not_hide_a_drop():
+    seen = 0
+    for seed in range(900, 930):
+        loss = drop() / 0.5 + 0.05 * slow_noise(seed, 4000)
+        left = [p for p in find_plateaus(loss) if p.escaped]
+        # the noise makes a plateau seem to end where it swings by 10 % of the drop
+        seen += len(left) == 1 and 700 < left[0].stop < 1600
+    assert seen >= 27
+
+
+def test_what_a_rise_ends_is_not_left_by_a_drop():
+    t = np.arange(1000.0)
+    loss = np.where(t < 500, 0.2, 0.1) + np.where((t >= 500) & (t < 600), 1.0, 0.0)
+    first = find_plateaus(loss)[0]
+    assert (first.start, first.escaped) == (0, False)
+    assert abs(first.stop - 500) < 20

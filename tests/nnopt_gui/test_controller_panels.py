@@ -203,13 +203,13 @@ def test_a_panel_can_seek(lab):
 
 
 def test_plateaus_are_those_of_the_whole_run(lab):
-    from nnopt.analysis.plateaus import find_plateaus
+    from nnopt.analysis.plateau_tracker import plateaus_of
     from nnopt.runs.experiment import default_experiment
 
     lab.controller.editing.start(default_experiment(), "circles")
     lab.frames(lambda: lab.model.experiment.seed == 42)
     lab.to(300)
-    expected = tuple(find_plateaus(lab.model.history.columns["loss"]))
+    expected = plateaus_of(lab.model.history)
     assert expected[0].escaped
     lab.frames(lambda: lab.model.plateaus == expected)
 

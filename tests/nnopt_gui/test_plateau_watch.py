@@ -7,11 +7,11 @@ import numpy as np
 from nnopt.runs.changes import MoveTo, SetSetting
 from nnopt.runs.experiment import default_experiment, set_path
 from nnopt.runs.run import Run
-from nnopt_gui.shell.plateau_watch import _look
+from nnopt_gui.shell.plateau_watch import _Trackers
 
 
 def marked(run: Run) -> tuple:
-    (found,) = _look(run.history, [])
+    (found,) = _Trackers().look(run.history, run.history.length, False)
     return found
 
 
