@@ -95,7 +95,9 @@ def _summary(run: Run, interrupted: bool) -> str:
     if problem.dataset is not None:
         end = result_of(run)
         facts.append(("measured", f"every {history.stage_at(step).every:,} steps"))
-        facts.append(("training loss", f"{end.training_loss:.6g}"))
+        penalty = problem.objective.penalty(run.state.theta)
+        of_it = f", of it penalty {penalty:.6g}" if penalty else ""
+        facts.append(("training loss", f"{end.training_loss:.6g}{of_it}"))
         if problem.held_out is not None:
             facts.append(("validation loss", f"{end.validation_loss:.6g}"))
         if end.best_step is not None:

@@ -115,7 +115,7 @@ class EarlyStopping(Settings, frozen=True, tag=False):
 
 
 def generalization_gap(training: npt.ArrayLike, validation: npt.ArrayLike) -> Floats:
-    """validation - training loss, step by step: (T,) and (T,) -> (T,); NaN where one of them was not measured.
+    """validation - training loss, both without a penalty: (T,) and (T,) -> (T,); NaN where one was not measured.
 
     Raises: ShapeError if the shapes differ.
 

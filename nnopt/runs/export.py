@@ -65,7 +65,7 @@ def save(thing: Any, path: str | os.PathLike[str]) -> None:
 
 def save_history(history: History, path: str | os.PathLike[str], *, thetas: bool | None = None) -> None:
     """Write the log of a run, a row per stored step: step, loss, gradient_norm, learning_rate, training_loss,
-    validation_loss, step_norm; in an NPZ each is an array (T,).
+    validation_loss, step_norm, penalty; in an NPZ each is an array (T,).
 
     thetas: whether the parameters are written too; None: in NPZ files only. In an NPZ they are `theta` (K, P), those of
     the steps `theta_step` (K,): all stored steps unless that is over a gigabyte. In CSV they are columns theta[0] ..

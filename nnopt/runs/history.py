@@ -37,7 +37,8 @@ class History:
     length: rows published, the number of the newest step + 1. outcome: how the run stands.
     columns: name -> array over stored rows: "step", "loss" (of the batch of state t), "gradient_norm" (of that batch),
     "learning_rate" (of the update that leaves state t), "training_loss" and "validation_loss" (NaN where not measured;
-    with full batches training_loss = loss), "step_norm" (length of the update that arrived at t).
+    with full batches training_loss = loss), "step_norm" (length of the update that arrived at t), "penalty" (the part
+    of training_loss that is l2 sum W^2 + l1 sum |W|, where that was measured; validation_loss contains none).
 
     >>> import nnopt
     >>> history = nnopt.minimize(nnopt.functions.get("bowl"), nnopt.optimizers.SGD(lr=0.5), [8.0], steps=3)
@@ -403,16 +404,16 @@ def row_of(stage: Stage, arrival: Arrival, step_norm: float) -> tuple[float, ...
     >>> from nnopt.optimizers import get
     >>> stage = Stage(functions.get("bowl"), get("sgd")(lr=0.5))
     >>> row_of(stage, stage.arrive(stage.init([8.0])), 0.0)
-    (32.0, 8.0, 0.5, 32.0, nan, 0.0)
+    (32.0, 8.0, 0.5, 32.0, nan, 0.0, nan)
     """
     step = arrival.state.step
     gradient = arrival.gradient
     training = arrival.value if arrival.rows is None else math.nan
-    validation = math.nan
+    validation = penalty = math.nan
     if step % stage.every == 0:
-        training, _, validation = stage.measure(arrival)
+        training, _, validation, penalty = stage.measure(arrival)
     norm = length_of(gradient)
-    return arrival.value, norm, stage.learning_rate(step), training, validation, step_norm
+    return arrival.value, norm, stage.learning_rate(step), training, validation, step_norm, penalty
 
 
 def _era(eras: tuple[Era, ...], step: int) -> Era:

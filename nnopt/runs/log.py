@@ -20,7 +20,7 @@ from nnopt.optimizers.stopping import Watch
 from nnopt.runs.state import State
 
 #: columns written for every state; "step" comes with the table
-COLUMNS = ("loss", "gradient_norm", "learning_rate", "training_loss", "validation_loss", "step_norm")
+COLUMNS = ("loss", "gradient_norm", "learning_rate", "training_loss", "validation_loss", "step_norm", "penalty")
 
 #: bytes of stored states per step at which they are first stored less often
 BYTES_PER_STEP = 512
@@ -35,7 +35,7 @@ class Table:
     """Rows of steps 0, 2^shift, 2 * 2^shift, ...: one array per column, `capacity` rows each, NaN where not written.
 
     >>> table = Table(capacity=2, shift=0)
-    >>> table.write(1, (0.5, 0.1, 1.0, 0.5, 0.6, 0.0))
+    >>> table.write(1, (0.5, 0.1, 1.0, 0.5, 0.6, 0.0, 0.0))
     >>> thinned = table.grown(limit=2)  # no more than two rows: every second step from now on
     >>> table.arrays["loss"], table.step, thinned.step
     (array([nan, 0.5]), array([0, 1]), array([0, 2]))
@@ -88,7 +88,7 @@ class Columns(Mapping[str, npt.NDArray[Any]]):
     >>> import nnopt
     >>> columns = nnopt.minimize(nnopt.functions.get("bowl"), nnopt.optimizers.SGD(lr=0.5), [8.0], steps=2).columns
     >>> columns
-    <Columns step, loss, gradient_norm, learning_rate, training_loss, validation_loss, step_norm; 3 rows>
+    <Columns step, loss, gradient_norm, learning_rate, training_loss, validation_loss, step_norm, penalty; 3 rows>
     >>> columns["gradient_norm"]
     array([8., 4., 2.])
     """

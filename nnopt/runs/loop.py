@@ -127,7 +127,7 @@ class Loop:
         history, stage, era = self.history, self.stage, self.history._eras[-1]
         target = min(target, history._make_room(self._head[0].step + 1))
         table, frames, ring = history._table, history._frames, history._ring
-        losses, norms, rates, trainings, validations, lengths = table.views
+        losses, norms, rates, trainings, validations, lengths, penalties = table.views
         row_mask, row_shift = (1 << table.shift) - 1, table.shift
         frame_mask, frame_shift, pack, packed = (1 << frames.shift) - 1, frames.shift, era.layout.pack, frames.array
         ring_mask, width = len(ring) - 1, era.layout.width
@@ -197,6 +197,7 @@ class Loop:
                 if stored:
                     trainings[index] = measured.training
                     validations[index] = measured.validation
+                    penalties[index] = measured.penalty
                 if held_out:
                     watch = see(watch, step, measured.validation)
                     keep(step, watch)

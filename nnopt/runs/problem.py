@@ -31,8 +31,8 @@ class Problem:
     """What an experiment minimizes.
 
     experiment: in force. objective: on the training examples, or the function itself. network, dataset, training,
-    validation (indices into the data set), held_out (the objective on the validation examples, with the same penalty):
-    None or empty for a function. function: None for a network.
+    validation (indices into the data set), held_out (the loss on the validation examples, without any penalty): None or
+    empty for a function. function: None for a network.
 
     >>> from nnopt.runs.experiment import default_experiment
     >>> problem = build(default_experiment())
@@ -79,7 +79,7 @@ class Problem:
         return np.array(self.objective.start if start is None else start, dtype=np.float64)
 
     def validation_value(self, theta: Vector) -> float:
-        """The objective (penalty included) on the validation examples; NaN if there are none."""
+        """The loss on the validation examples, without any penalty; NaN if there are none."""
         return math.nan if self.held_out is None else float(self.held_out.value(theta))
 
     def accuracy(self, theta: Vector) -> tuple[float, float]:
@@ -104,9 +104,7 @@ class Problem:
                 experiment = set_path(self.experiment, path, value)
                 if path.startswith("problem.") and isinstance(experiment.problem, NetworkProblem):
                     l2, l1 = experiment.problem.l2, experiment.problem.l1
-                    held_out = None if self.held_out is None else self.held_out.with_penalty(l2, l1)
-                    objective = self.objective.with_penalty(l2, l1)
-                    return replace(self, experiment=experiment, objective=objective, held_out=held_out)
+                    return replace(self, experiment=experiment, objective=self.objective.with_penalty(l2, l1))
                 return replace(self, experiment=experiment)
             case MoveTo(theta):
                 if len(theta) != self.size:
@@ -126,11 +124,9 @@ class Problem:
                 return self._with_examples(left, training, validation)
 
     def remeasures(self, change: AnyChange) -> bool:
-        """Whether validation losses before a change cannot be compared with those after it: other held-out examples, or
-        another penalty."""
+        """Whether validation losses before a change cannot be compared with those after it: those of other held-out
+        examples. Penalties are no part of them."""
         match change:
-            case SetSetting(path):
-                return path.startswith("problem.")
             case MoveExample(index) | RemoveExample(index):
                 return index in self.validation
         return False
@@ -143,7 +139,7 @@ class Problem:
     def _with_examples(self, dataset: Dataset, training: Rows, validation: Rows) -> Problem:
         X, y = dataset.X, dataset.y
         objective = self.objective.with_data(X[training], y[training])
-        held_out = self.objective.with_data(X[validation], y[validation]) if len(validation) else None
+        held_out = _held_out(objective, X[validation], y[validation])
         return replace(
             self, dataset=dataset, objective=objective, held_out=held_out, training=training, validation=validation
         )
@@ -177,7 +173,7 @@ def build(experiment: Experiment) -> Problem:
     loss = dataset.loss if spec.loss == AUTO else spec.loss
     X, y = dataset.X, dataset.y
     objective = NetworkObjective(network, X[training], y[training], loss=loss, l2=spec.l2, l1=spec.l1)
-    held_out = objective.with_data(X[validation], y[validation]) if len(validation) else None
+    held_out = _held_out(objective, X[validation], y[validation])
     return Problem(
         experiment, objective, network=network, dataset=dataset, training=training, validation=validation,
         held_out=held_out,
@@ -202,6 +198,11 @@ def check_recording(recording: Recording) -> Problem:
         except NnoptError as error:
             raise SpecError(f"at $.interventions[{number}].change: {error}") from None
     return problem
+
+
+def _held_out(objective: NetworkObjective, X: Any, y: Any) -> NetworkObjective | None:
+    """The loss on held-out examples: a penalty pulls on the weights in training, it says nothing about the examples."""
+    return objective.with_data(X, y).with_penalty(0.0, 0.0) if len(X) else None
 
 
 def _without(rows: Rows, index: int) -> Rows:

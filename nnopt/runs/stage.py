@@ -52,18 +52,20 @@ class Arrival(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """Full training loss, the norm of its gradient, validation loss; NaN where there is none.
+    """Full training loss (penalty included), the norm of its gradient, validation loss (without), and the penalty; NaN
+    where there is none.
 
     >>> from nnopt.objectives import functions
     >>> from nnopt.optimizers import get
     >>> stage = Stage(functions.get("bowl"), get("sgd")())
     >>> stage.measure(stage.arrive(stage.init([8.0])))
-    Measured(training=32.0, gradient_norm=8.0, validation=nan)
+    Measured(training=32.0, gradient_norm=8.0, validation=nan, penalty=nan)
     """
 
     training: float
     gradient_norm: float
     validation: float
+    penalty: float = math.nan
 
 
 class Stage:
@@ -125,7 +127,9 @@ class Stage:
                 "`batch(rows)`"
             )
         #: whether something is measured beside the batch's loss
-        self.measures = validation is not None or not self.full
+        penalized = bool(getattr(objective, "l2", 0.0) or getattr(objective, "l1", 0.0))
+        self.measures = validation is not None or not self.full or penalized
+        self._penalty: Callable[[Vector], float] | None = getattr(objective, "penalty", None)
         self.base_rate = float(getattr(optimizer, "lr", 1.0))
         #: whether the learning rate is the same at every step
         self.constant = isinstance(self.schedule, Constant)
@@ -188,13 +192,14 @@ class Stage:
         return State(state.step + 1, theta, update.slots)
 
     def measure(self, arrival: Arrival) -> Measured:
-        """The full training loss, its gradient's norm and the validation loss at a state, whatever its batch."""
+        """The full training loss, its gradient's norm, the validation loss and the penalty at a state."""
         with np.errstate(all="ignore"):
             value, gradient = arrival.value, arrival.gradient
             if arrival.rows is not None:
                 _, value, gradient = self._evaluate_full(arrival.state.theta, arrival.state.step)
             validation = math.nan if self.validation is None else float(self.validation(arrival.state.theta))
-            return Measured(value, length_of(gradient), validation)
+            penalty = math.nan if self._penalty is None else float(self._penalty(arrival.state.theta))
+            return Measured(value, length_of(gradient), validation, penalty)
 
     def _evaluate_full(self, theta: Vector, step: int) -> tuple[Rows | None, float, Vector]:
         try:

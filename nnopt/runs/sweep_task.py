@@ -36,8 +36,9 @@ class Result(msgspec.Struct, frozen=True):
 
     outcome: "converged", "diverged", "stuck", "stopped_early" or "stopped" as that of the run; "failed" where an error
     kept it from being made. reason: one sentence on it.
-    steps_made: updates. training_loss, validation_loss: of all examples (of a function: its value), NaN where there are
-    none. training_accuracy, validation_accuracy: shares classified correctly, NaN where that has no meaning.
+    steps_made: updates. training_loss: of all examples, penalty included (of a function: its value). validation_loss:
+    without a penalty, NaN where nothing is held out. training_accuracy, validation_accuracy: shares classified
+    correctly, NaN where that has no meaning.
     gradient_norm: of the last step's batch. All these are of the run's last state. best_validation_loss, best_step: the
     lowest validation loss that was measured on the way and its step, that is, the state to keep after early stopping;
     NaN and None where nothing is held out. seconds: that the run took.

@@ -7,14 +7,18 @@ A click or a drag seeks; the wheel zooms, shift and drag pans.
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
+from nnopt.analysis.plateau_tracker import floor_of
 from nnopt.runs.experiment import FunctionProblem
-from nnopt_gui.panels.base import Choice, Panel
+from nnopt_gui.panels.base import Choice, Panel, Picture
 from nnopt_gui.panels.loss_curves_data import (
+    CURVATURE,
     Envelope,
+    answer,
     epoch_text,
     held_out,
     intervention_words,
@@ -24,6 +28,7 @@ from nnopt_gui.panels.loss_curves_data import (
     padded,
     row_at,
     sentence,
+    sentence_at,
     window,
 )
 from nnopt_gui.panels.loss_curves_marks import FaintCurve, PlateauBands, Reading, SeekArea
@@ -32,9 +37,20 @@ from nnopt_gui.widgets import numbers
 from nnopt_gui.widgets.marks import CurveMarks, DraggablePoint, Mark, StepLine, StepMarks
 from nnopt_gui.widgets.plot import LabPlot
 
+if TYPE_CHECKING:
+    from nnopt.analysis.standing import Standing
+
 #: the curves: column of the log and role of the line
 _CURVES = (("loss", "batch"), ("training_loss", "training"), ("validation_loss", "validation"))
+_FROM = (("floor", "from the least"), ("curve", "close up"))
 _AXES = (("linear", "Linear axes"), ("log_y", "Log loss"), ("log_x", "Log steps"), ("log", "Log both"))
+
+
+def _standing(view: View) -> Iterator[Standing]:
+    """Gradient and curvature where a view stands."""
+    from nnopt.analysis.standing import standing
+
+    yield standing(view.objective, view.state.theta)
 
 
 class LossPanel(Panel):
@@ -43,7 +59,7 @@ class LossPanel(Panel):
     id: ClassVar[str] = "loss"
     title: ClassVar[str] = "Loss while training"
     area: ClassVar[tuple[int, int, int, int]] = (1, 1, 1, 1)
-    choices: ClassVar[tuple[Choice, ...]] = (Choice("axes", "", _AXES),)
+    choices: ClassVar[tuple[Choice, ...]] = (Choice("axes", "", _AXES), Choice("from", "Loss", _FROM))
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__(parent)
@@ -87,6 +103,10 @@ class LossPanel(Panel):
         self._name = "training"
         self._sought: int | None = None
         self._marked = 0
+        #: what "plateau or converged?" was asked of, and the answers so far: (run, step) -> what was found
+        self._asked: View | None = None
+        self._answer: tuple[int, int, Standing] | None = None
+        self.link_activated.connect(self._ask)
 
     # ---------------------------------------------------------------------------------------------------- the view
 
@@ -94,13 +114,15 @@ class LossPanel(Panel):
         """Takes what is new in the log, and moves the marks of this step."""
         axes = str(view.choice("loss.axes", "linear"))
         self.set_choice("axes", axes)
+        self.set_choice("from", str(view.choice("loss.from", "floor")))
         log = (axes in ("log_x", "log"), axes in ("log_y", "log"))
         if log != self._log or view.run != self._run:
             self._start(view, log)
         fresh = self._view is None or self._view.run != view.run
         self._view = view
         function = isinstance(view.experiment.problem, FunctionProblem)
-        self._name = "loss" if function else "training"
+        penalized = not function and (view.experiment.problem.l2 > 0 or view.experiment.problem.l1 > 0)
+        self._name = "loss" if function else "training + penalty" if penalized else "training"
         self.plot.set_running(view.playing)
         self._extend(view)
         self._draw_curves(view)
@@ -144,7 +166,11 @@ class LossPanel(Panel):
         close = self.plot.user_view and self._zoom_window(view)
         diverged = view.history.outcome.kind == "diverged"
         marked, size = bool(view.history.interventions), self.plot.size().toTuple()
-        place = (view.run, view.length, self._taken, self._log, close, diverged, marked, view.plateaus, size)
+        floor = floor_of(view.objective) if view.choice("loss.from", "floor") == "floor" else None
+        place = (
+            view.run, view.length, self._taken, self._log, close, diverged, marked, view.plateaus, size, floor,
+            self._name,
+        )  # fmt: skip
         if place == self._drawn:
             return
         self._drawn = place
@@ -161,7 +187,7 @@ class LossPanel(Panel):
             if role == "validation":
                 self.marks.set(*self._placed(x, y))
         span = loss_range(np.concatenate(values) if values else np.empty(0), self._log[1], diverged)
-        low, high = padded(*span, log=self._log[1])
+        low, high = padded(*span, log=self._log[1], floor=floor)
         last = last_step(view.length)
         end = math.log10(last) if self._log[0] else last
         x0, x1 = -0.012 * end, 1.012 * end  # room for the disc at the first and the last step
@@ -251,16 +277,48 @@ class LossPanel(Panel):
     def _say(self, view: View) -> None:
         history = view.history
         brief = self.width() < 480
-        newest = last_measured(history.columns, "training_loss", view.length - 1)
+        at_head = view.cursor >= view.length - 1
+        newest = last_measured(history.columns, "training_loss", view.cursor)
         loss = newest[1] if newest is not None else math.nan
         # the data of a run may change without a step, its step without another loss
         changes = len(history.interventions)
-        said = (view.run, id(view.objective), changes, view.plateaus, history.outcome, view.length, str(loss), brief)
+        said = (
+            view.run, id(view.objective), changes, view.plateaus, history.outcome, view.length, view.cursor, str(loss),
+            brief, self._answer, self._name,
+        )  # fmt: skip
         if said == self._said:
             return
         self._said = said
-        validation = held_out(history, view.length - 1)
-        self.set_readout(sentence(view.plateaus, view.length - 1, loss, history.outcome, validation, brief))
+        validation = held_out(history, view.cursor)
+        if self._answer is not None and self._answer[:2] == (view.run, view.cursor):
+            self.set_readout(answer(self._answer[2], view.cursor))
+        elif at_head:
+            self.set_readout(sentence(view.plateaus, view.length - 1, loss, history.outcome, validation, brief))
+        else:
+            self.set_readout(sentence_at(view.plateaus, view.cursor, loss, self._name, validation))
+
+    # ----------------------------------------------------------------------------------------- plateau or converged?
+
+    def _ask(self, href: str) -> None:
+        """The link was followed: the run waits where it is, and the analyst finds the curvature there."""
+        view = self._view
+        if href == CURVATURE and view is not None:
+            self._asked = view
+            self.emit_intent("seek", step=view.cursor)
+            self.emit_intent("choose", name="loss.asked", value=f"{view.run}:{view.cursor}")
+
+    def picture(self, view: View) -> Picture | None:
+        """What the link asked for."""
+        asked = self._asked
+        if asked is None or (asked.run, asked.cursor) != (view.run, view.cursor):
+            return None
+        return Picture((asked.run, asked.cursor, repr(view.choices)), lambda: _standing(asked))
+
+    def draw(self, view: View, result: Standing) -> None:
+        """The answer."""
+        self._answer = (view.run, view.cursor, result)
+        if self._view is not None:
+            self._say(self._view)
 
     # --------------------------------------------------------------------------------------------------- the mouse
 
@@ -297,6 +355,9 @@ class LossPanel(Panel):
             if measured is not None and step - measured[0] <= 2 * every:
                 rows.append((label, numbers.number(measured[1], 4)))
                 dots.append((self._place(step, measured[1])[1], role))
+        penalty = last_measured(columns, "penalty", step)
+        if penalty is not None and penalty[1] > 0:
+            rows.insert(2, ("of it penalty", numbers.number(penalty[1], 3)))
         found = held_out(view.history, step)
         if found is not None and "validation" in dict(rows):
             rows.append(("gap", numbers.number(found.gap, 3)))

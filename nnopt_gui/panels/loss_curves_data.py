@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,12 +23,15 @@ from nnopt.runs.state import Best
 from nnopt_gui.widgets import numbers
 from nnopt_gui.widgets.words import change_words
 
+if TYPE_CHECKING:
+    from nnopt.analysis.standing import Standing
+
 Array = npt.NDArray[np.float64]
 
 #: blocks that an envelope may have: more than any panel has pixels
 BLOCKS = 2048
-#: where the link of "plateau or converged?" leads: to the panel that shows the curvature
-CURVATURE = "panel:5"
+#: the link of "plateau or converged?": the panel answers it itself
+CURVATURE = "ask:curvature"
 #: blocks per decade of steps on a logarithmic axis
 PER_DECADE = 290
 
@@ -148,13 +151,16 @@ def loss_range(values: Array, log: bool, diverged: bool = False) -> tuple[float,
     return low, max(high, low + span)
 
 
-def padded(low: float, high: float, log: bool) -> tuple[float, float]:
+def padded(low: float, high: float, log: bool, floor: float | None = None) -> tuple[float, float]:
     """A range with room around it, its ends on round numbers so that it stands still while a run plays. A loss that
-    falls to less than half of its height starts at zero."""
+    falls to less than half of its height starts at zero. floor: the least possible loss, where the axis is to begin."""
     if log:
         return 10 ** (math.floor(4 * math.log10(low)) / 4) / 1.15, 10 ** (math.ceil(4 * math.log10(high)) / 4) * 1.15
     if 0 <= low < 0.5 * high:
         low = 0.0
+    if floor is not None and floor <= low:
+        step = nice((high - floor) / 8)
+        return floor - (0.0 if floor == 0.0 else 0.3 * step), math.ceil((high + 0.3 * step) / step) * step
     step = nice((high - low) / 8)
     bottom = 0.0 if low == 0.0 else math.floor((low - 0.3 * step) / step) * step
     return bottom, math.ceil((high + 0.3 * step) / step) * step
@@ -200,8 +206,8 @@ def last_measured(columns: Any, name: str, step: float) -> tuple[int, float] | N
 
 @dataclass(frozen=True)
 class HeldOut:
-    """The newest measurement on held-out examples. best: the step with the lowest validation loss, once a later one
-    was worse; None while the newest one is the best."""
+    """The newest measurement on held-out examples; both losses without the penalty. best: the step with the
+    lowest validation loss, once a later one was worse; None while the newest one is the best."""
 
     step: int
     training: float
@@ -222,8 +228,11 @@ def held_out(history: History, step: float) -> HeldOut | None:
         return None
     at = int(np.searchsorted(columns["step"], measured[0]))
     best = history.best
+    # of an earlier step it is not known yet that a later one will be the best
     passed = best if best is not None and best.step < measured[0] else None
-    return HeldOut(measured[0], float(columns["training_loss"][at]), measured[1], passed)
+    penalty = float(columns["penalty"][at])
+    training = float(columns["training_loss"][at]) - (penalty if math.isfinite(penalty) else 0.0)
+    return HeldOut(measured[0], training, measured[1], passed)
 
 
 def fall_after(plateaus: Sequence[Plateau], index: int, lowest_now: float) -> float:
@@ -254,8 +263,11 @@ def sentence(
         end, fall = plateaus[last].stop, fall_after(plateaus, last, loss_now)
         several = f"{len(escaped)} plateaus, the last" if len(escaped) > 1 else "Plateau"
         moved = "fall" if fall >= 0 else "rise"
+        back = loss_now - plateaus[last].level if fall >= 0 and math.isfinite(loss_now) else 0.0
         until, then = ("until", moved) if brief else ("until step", f"then a {moved} of")
         parts.append(f"{several} {until} <b>{numbers.integer(end)}</b>, {then} <b>{numbers.short(abs(fall), 2)}</b>.")
+        if back > 0:
+            parts.append(f"Now above it: <b>{numbers.number(loss_now, 4)}</b>.")
     flat = plateaus[-1] if plateaus and not plateaus[-1].escaped else None
     if outcome.kind in ("converged", "stuck"):
         parts.append(f"{outcome.kind.title()} at step <b>{numbers.integer(outcome.step)}</b>: {_why(outcome)}.")
@@ -273,6 +285,31 @@ def sentence(
     elif not escaped:
         parts.append(f"Loss <b>{numbers.number(loss_now, 4)}</b> after {_steps(head)}, no plateau so far.")
     return " ".join(parts)
+
+
+def sentence_at(plateaus: Sequence[Plateau], step: int, loss: float, name: str, validation: HeldOut | None) -> str:
+    """The readout while an earlier step is shown: what was known of that step. name: of the loss."""
+    here = next((one for one in plateaus if one.start <= step < one.stop), None)
+    where = "" if here is None else ", on a plateau" if here.escaped else ", where it is flat"
+    question = "" if here is None else f': <a href="{CURVATURE}">which kind?</a>'
+    said = f"Step <b>{numbers.integer(step)}</b>{where}{question} {name.capitalize()} <b>{numbers.number(loss, 4)}</b>"
+    if validation is None:
+        return f"{said}."
+    held, gap = numbers.number(validation.validation, 4), numbers.number(validation.gap, 3)
+    return f"{said}, validation <b>{held}</b>, gap <b>{gap}</b>."
+
+
+def answer(found: Standing, step: int) -> str:
+    """Plateau or converged, in words: what the gradient and the smallest curvature say at a step."""
+    gradient, lowest = numbers.number(found.gradient_norm, 2), numbers.number(found.lowest, 2)
+    facts = f"|gradient| <b>{gradient}</b>, smallest curvature <b>{lowest}</b>"
+    verdict = {
+        "saddle": "a saddle, it will escape",
+        "hilltop": "no minimum, it will escape",
+        "minimum": "a minimum",
+        "falling": "still falling",
+    }[found.kind]
+    return f"Step {numbers.integer(step)}: {facts}: <b>{verdict}</b>."
 
 
 def _steps(count: int) -> str:

@@ -28,6 +28,7 @@ from nnopt.runs.experiment import (
     Method,
     NetworkProblem,
     Stop,
+    default_experiment,
     set_path,
 )
 from nnopt.runs.log import Watches
@@ -270,7 +271,7 @@ def test_the_best_state_of_a_step_at_which_the_point_is_moved_is_gone():
     assert run.fork(20).history.best == run.history.best
 
 
-def test_losses_of_other_examples_or_penalties_are_not_compared():
+def test_losses_of_other_examples_are_not_compared():
     def best_after(change) -> int | None:
         run = Run(overfitting(None))
         run.advance(15)
@@ -281,7 +282,7 @@ def test_losses_of_other_examples_or_penalties_are_not_compared():
     assert best_after(lambda problem: MoveExample(int(problem.training[0]), (0.0, 0.0))) == 10
     assert best_after(lambda problem: RemoveExample(int(problem.training[0]))) == 10
     assert best_after(lambda problem: SetSetting("methods[0].optimizer", "adam")) == 10
-    assert best_after(lambda problem: SetSetting("problem.l2", 0.1)) is None
+    assert best_after(lambda problem: SetSetting("problem.l2", 0.1)) == 10
     assert best_after(lambda problem: MoveExample(int(problem.validation[0]), (0.0, 0.0))) is None
     assert best_after(lambda problem: RemoveExample(int(problem.validation[0]))) is None
 
@@ -336,3 +337,40 @@ def test_minimize_measures_no_validation_and_refuses():
     with pytest.raises(UnsupportedError, match="early stopping watches the validation loss"):
         minimize(problem.objective, optimizers.SGD(), problem.initial(), stop=Stop(early=EarlyStopping()))
     assert minimize(problem.objective, optimizers.SGD(), problem.initial(), steps=5).best is None
+
+
+def plain_loss(theta, X, y, hidden):
+    """Binary cross-entropy of a 2-hidden-1 tanh network, in plain numpy; and the sum of its squared weights."""
+    first = theta[: 3 * hidden].reshape(hidden, 3)
+    second = theta[3 * hidden :]
+    z = np.tanh(X @ first[:, :2].T + first[:, 2]) @ second[:hidden] + second[hidden]
+    return float(np.mean(np.logaddexp(0.0, z) - y * z)), float(np.sum(first[:, :2] ** 2) + np.sum(second[:hidden] ** 2))
+
+
+def test_validation_is_measured_without_the_penalty_and_training_says_how_much_it_is():
+    experiment = set_path(default_experiment(), "problem.l2", 0.002)
+    run = Run(experiment)
+    run.advance(120)
+    problem, history = run.problem, run.history
+    X, y = problem.dataset.X, np.asarray(problem.dataset.y, dtype=float)
+    for step in (0, 50, 120):
+        theta, row = history.seek(step).theta, history.row(step)
+        training, squares = plain_loss(theta, X[problem.training], y[problem.training], 8)
+        validation, _ = plain_loss(theta, X[problem.validation], y[problem.validation], 8)
+        assert row["penalty"] == pytest.approx(0.002 * squares, rel=1e-12)
+        assert row["training_loss"] == pytest.approx(training + 0.002 * squares, rel=1e-12)
+        assert row["validation_loss"] == pytest.approx(validation, rel=1e-12)
+    assert history.best.validation_loss == np.nanmin(history.columns["validation_loss"])
+    again = Run.replay(run.recording).history
+    for name in ("training_loss", "validation_loss", "penalty"):
+        assert np.array_equal(history.columns[name], again.columns[name], equal_nan=True)
+
+
+def test_another_penalty_does_not_change_what_was_measured_on_held_out_examples():
+    run = Run(default_experiment())
+    run.advance(100)
+    before = run.history.best
+    run.intervene(SetSetting("problem.l2", 0.01))
+    assert run.history.best == before
+    assert run.history.row(100)["penalty"] > 0.0
+    assert run.history.row(100)["validation_loss"] == before.validation_loss

@@ -120,7 +120,7 @@ def test_columns_are_one_consistent_reading_of_one_length():
     run.advance(25)
     columns = run.history.columns
     assert list(columns) == [
-        "step", "loss", "gradient_norm", "learning_rate", "training_loss", "validation_loss", "step_norm",
+        "step", "loss", "gradient_norm", "learning_rate", "training_loss", "validation_loss", "step_norm", "penalty",
     ]  # fmt: skip
     run.advance(25)
     assert {len(column) for column in columns.values()} == {26}

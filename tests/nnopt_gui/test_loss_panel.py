@@ -152,7 +152,7 @@ def test_the_sentence_tells_the_end_of_the_plateau_and_the_fall(qtbot: Any, pane
     said = panel.readout.text
     assert f"Plateau until step {first.stop}, then a fall of {numbers.short(first.level - last.level, 2)}." in said
     assert said.endswith(f"Flat again from {last.start}: plateau or converged?")
-    assert 'href="panel:5"' in panel.readout.html
+    assert 'href="ask:curvature"' in panel.readout.html
     assert len(said) <= 90
     assert panel.accessibleDescription() == said
 
