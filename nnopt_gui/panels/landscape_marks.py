@@ -6,25 +6,29 @@ import math
 from typing import Any
 
 import numpy as np
-from PySide6.QtCore import QPointF, QRectF
-from PySide6.QtGui import QPainter
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QPainter, QPen
 from PySide6.QtWidgets import QWidget
 
-from nnopt_gui.panels.slice_lanes import MAGNIFIED
 from nnopt_gui.panels.slice_model import Past, Vector
-from nnopt_gui.widgets import symbols
+from nnopt_gui.widgets import symbols, theme
 from nnopt_gui.widgets.marks import Arrow
 from nnopt_gui.widgets.numbers import TIMES, integer, number, short
 from nnopt_gui.widgets.overlay import Label, Overlay, label_size
 
-#: an arrow is drawn at least this long, px: the disc of the current point covers the first 9
-SHORTEST = 26.0
+#: a circle of this radius is hidden by the current point, px
+SMALL_CIRCLE = 10.0
 #: known minima that are drawn large; more of them are drawn small
 FEW = 12
 
 
 class MapArrow(Arrow):
-    """A step on the map; its label says when it is drawn much longer than it is, or leaves the map."""
+    """A step on the map; its label says how long it is where that cannot be seen. length: of all of it, also of what
+    does not lie in the plane. The disc of the current point covers the first 9 px."""
+
+    dot = 14.0
+    aside = 11.0
+    bar = 12.0
 
     def __init__(self, role: str, label: str) -> None:
         super().__init__(role, label)
@@ -32,26 +36,63 @@ class MapArrow(Arrow):
 
     def geometry(self) -> tuple[QPointF, QPointF, float] | None:
         found = super().geometry()
-        if found is None or not self.area.contains(found[0]):
-            return None
-        tail, tip, magnification = found
-        drawn = math.hypot(tip.x() - tail.x(), tip.y() - tail.y())
-        if 0 < drawn < SHORTEST:
-            factor = SHORTEST / drawn
-            return tail, tail + (tip - tail) * factor, magnification * factor
-        return found
+        return None if found is None or not self.area.contains(found[0]) else found
 
     def label_text(self) -> str:
         found = self.geometry()
-        if found is None:
-            return ""
-        if found[2] > MAGNIFIED:
-            return (
-                f"{self.label}, {TIMES} {short(found[2], 2)}"
-                if found[2] < 1e6
-                else f"{self.label}, {TIMES} 10⁶ and more"
-            )
-        return f"{self.label}: {number(self.length, 2)} long" if found[2] < 0.98 else self.label
+        return "" if found is None else self.label + self.size_words(found, self.length)
+
+
+class TrustCircle(Overlay):
+    """The region in which a trust-region method believes its model: a dashed circle, on the scale of the arrows."""
+
+    def __init__(self, arrow: MapArrow) -> None:
+        super().__init__(z=50)
+        self._arrow = arrow
+        self._circle: tuple[float, float, float] | None = None
+
+    def set(self, a: float, b: float, radius: float) -> None:
+        """Around (a, b), data coordinates; not finite: hidden."""
+        circle = (a, b, radius) if all(map(math.isfinite, (a, b, radius))) else None
+        if circle != self._circle:
+            self._circle = circle
+            self.update()
+
+    @property
+    def circle(self) -> tuple[QPointF, float] | None:
+        """Centre and radius in pixels; None if there is nothing to draw."""
+        if self._circle is None or self._box is None:
+            return None
+        a, b, radius = self._circle
+        centre, edge = self.pixel(a, b), self.pixel(a + radius, b)
+        factor = self._arrow.magnification()
+        return centre, abs(edge.x() - centre.x()) * (factor if math.isfinite(factor) else 1.0)
+
+    def labels(self) -> list[Label]:
+        found = self.circle
+        if found is None or found[1] < SMALL_CIRCLE or self._circle is None:
+            return []
+        factor = self._arrow.magnification()
+        words = f"trust region, radius {number(self._circle[2], 2)}"
+        if 1.0 < factor < math.inf:
+            words += f" {TIMES} {short(factor, 2)}"
+        wide, tall = label_size(words)
+        middle = found[0] + QPointF(0, found[1] + 2 + tall / 2)
+        return [
+            Label(words, QRectF(middle.x() - wide / 2, middle.y() - tall / 2, wide, tall), "own", "dark", priority=2)
+        ]
+
+    def paint(self, painter: QPainter, option: Any, widget: QWidget | None = None) -> None:
+        found = self.circle
+        if found is None or not SMALL_CIRCLE <= found[1] < 2e4:
+            return
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        for color, width in ((theme.color("plate", 0.7), 3.2), (theme.color("map_own"), 1.6)):
+            pen = QPen(color, width)
+            pen.setDashPattern([6.4 / width, 4.8 / width])
+            painter.setPen(pen)
+            painter.drawEllipse(*((found[0], found[1], found[1])))
 
 
 class Minima(Overlay):

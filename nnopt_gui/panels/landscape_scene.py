@@ -1,4 +1,4 @@
-"""The landscape panel's plot: map, contours, model, trail, both steps and the point, kept and moved, never rebuilt."""
+"""The landscape panel's plot: map, contours, model, trail, the steps and the point, kept and moved, never rebuilt."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from nnopt.analysis.taylor import trust_region_mask
 from nnopt_gui.panels.landscape_levels import Extent
-from nnopt_gui.panels.landscape_marks import HoverWords, MapArrow, Minima
+from nnopt_gui.panels.landscape_marks import HoverWords, MapArrow, Minima, TrustCircle
 from nnopt_gui.panels.landscape_model import LandscapePicture, LocalModel
 from nnopt_gui.panels.landscape_plane import MapFrame
 from nnopt_gui.panels.slice_model import Past, Vector
@@ -17,7 +17,7 @@ from nnopt_gui.panels.slice_scene import name_axes
 from nnopt_gui.widgets.contours import Polyline, contours
 from nnopt_gui.widgets.heatmap import HeatMap, Scale
 from nnopt_gui.widgets.legend import Entry
-from nnopt_gui.widgets.marks import DraggablePoint, Mark, Trail
+from nnopt_gui.widgets.marks import DraggablePoint, Mark, Trail, compare
 from nnopt_gui.widgets.plot import LabPlot
 
 #: pixels of width and height below which the legend is short, and of height below which it is left out
@@ -40,6 +40,10 @@ class LandscapeScene:
         self.lowest = plot.add(Mark("plus", "model", size=15))
         self.gradient = plot.add(MapArrow("gradient", "gradient step"))
         self.newton = plot.add(MapArrow("newton", "Newton step"))
+        self.own = plot.add(MapArrow("own", "own step"))
+        compare(self.gradient, self.newton, self.own)
+        self.circle = plot.add(TrustCircle(self.own))
+        self.lands_own = plot.add(Mark("square", "own", size=9))
         self._arrows_z = self.newton.zValue()
         self.hover = plot.add(HoverWords())
         self.point = plot.add(DraggablePoint())
@@ -127,16 +131,34 @@ class LandscapeScene:
         a, b = local.place
         self.gradient.length = float(np.linalg.norm(local.gradient_step))
         self.gradient.set(a, b, a + local.gradient_arrow[0], b + local.gradient_arrow[1])
-        self.newton.label = local.newton_name
+        of = " of the full loss" if local.own is not None and local.own.batch else ""
+        self.gradient.label = f"gradient step{of}"
+        self.newton.label = local.newton_name.replace("Newton step", f"Newton step{of}")
         self.newton.length = 0.0 if local.newton is None else float(np.linalg.norm(local.newton))
         self.newton.set(a, b, a + local.newton_arrow[0], b + local.newton_arrow[1])
-        # of two steps in one direction the shorter one lies above
-        lengths = [math.hypot(*arrow) for arrow in (local.gradient_arrow, local.newton_arrow)]
-        above = self.newton if lengths[1] < lengths[0] else self.gradient
-        for arrow in (self.gradient, self.newton):
-            arrow.setZValue(self._arrows_z + (0.5 if arrow is above else 0.0))
+        self._draw_own(local)
+        # of steps in one direction the shorter one lies above
+        arrows = {self.gradient: local.gradient_arrow, self.newton: local.newton_arrow, self.own: local.own_arrow}
+        longest_first = sorted(arrows, key=lambda arrow: -np.nan_to_num(math.hypot(*arrows[arrow])))
+        for place, arrow in enumerate(longest_first):
+            arrow.setZValue(self._arrows_z + 0.3 * place)
         lowest = local.minimum
         self.lowest.set(*(lowest if lowest is not None else (math.nan, math.nan)))
+
+    def _draw_own(self, local: LocalModel) -> None:
+        """The run's own step, where it is neither of the other two, and the region that its model was trusted in."""
+        (a, b), own = local.place, local.own
+        self.circle.set(a, b, local.radius)
+        if own is None:
+            self.own.clear()
+            self.lands_own.clear()
+            return
+        self.own.label, self.own.length = own.name, own.length
+        landing = (a + local.own_arrow[0], b + local.own_arrow[1])
+        self.own.set(a, b, *landing)
+        # where arrows are magnified, the tip is not where it lands
+        seen = self.own.magnification() == 1.0 and not self.own.is_dot
+        self.lands_own.set(*(landing if seen else (math.nan, math.nan)))
 
     def move_point(self, place: tuple[float, float]) -> None:
         """The current point alone; it is not drawn outside the map."""
@@ -176,6 +198,9 @@ class LandscapeScene:
         self.trust.set([], [])
         self.gradient.clear()
         self.newton.clear()
+        self.own.clear()
+        self.lands_own.clear()
+        self.circle.set(math.nan, math.nan, math.nan)
         self.lowest.clear()
 
     def set_legend(self, steps: int, minima: bool, complete: bool) -> None:

@@ -23,13 +23,33 @@ def sentence(local: LocalModel, frame: MapFrame, step: int | None = None) -> str
     may be kept from another one."""
     if not math.isfinite(local.value):
         return "The loss is not finite at this point: there is no gradient and no curvature."
-    first = uphill(local)
+    first = own(local) or uphill(local)
     found = f"This plane holds {bold(percent(frame.explained))} of the path." if frame.explained is not None else ""
-    for part in (first, share(local, frame, step), curvature(local, local.stationary in first and bool(first))):
+    newton = _newton_uphill(local) if local.own is not None else ""
+    for part in (first, newton, share(local, frame, step), curvature(local, local.stationary in first and bool(first))):
         longer = f"{found} {part}".strip()
         if part and len(plain(longer)) <= ROOM:
             found = longer
     return found
+
+
+def own(local: LocalModel) -> str:
+    """What the run's own step does to the full loss; "" where it is one of the other two."""
+    step = local.own
+    if step is None:
+        return ""
+    if step.length == 0.0:
+        return f"The {step.name} is {bold('0')}: theta stays."
+    before, after = (bold(text) for text in apart(local.value, step.value, 4))
+    if rises(local.value, step.value):
+        return f"The {step.name} {bold('raises')} the loss: {before} → {after}."
+    return f"The {step.name} gains {bold(number(local.value - step.value, 3))}: {before} → {after}."
+
+
+def _newton_uphill(local: LocalModel) -> str:
+    """Whether Newton's step, which is not made, would go up."""
+    end = f" to a {local.stationary}" if local.stationary in ("maximum", "saddle") else ""
+    return f"The Newton step would go {bold('uphill')}{end}." if local.newton_uphill else ""
 
 
 def uphill(local: LocalModel) -> str:
@@ -64,6 +84,10 @@ def share(local: LocalModel, frame: MapFrame, step: int | None = None) -> str:
     if step is not None and frame.step is not None and frame.step != step:
         return f"The plane is that of step {bold(integer(frame.step))}."
     shares = [local.gradient_share, *([local.newton_share] if local.newton is not None else [])]
+    if local.own is not None:
+        if min(*shares, local.own_share) > 0.9995:
+            return "All steps lie in this plane."
+        return f"In this plane: {bold(percent(local.own_share))} of the {local.own.name}."
     if min(shares) > 0.9995:
         return "Both steps lie in this plane." if len(shares) == 2 else "The gradient step lies in this plane."
     words = f"{bold(percent(local.gradient_share))} of the gradient step"

@@ -1,4 +1,4 @@
-"""Marks of the slice panel alone: the two steps as arrows in lanes below the curve, and the trail as dots."""
+"""Marks of the slice panel alone: the steps as arrows in lanes below the curve, and the trail as dots."""
 
 from __future__ import annotations
 
@@ -15,11 +15,9 @@ from nnopt_gui.panels.slice_model import Past, Vector
 from nnopt_gui.widgets import theme
 from nnopt_gui.widgets.bands import Bands
 from nnopt_gui.widgets.marks import Arrow
-from nnopt_gui.widgets.numbers import TIMES, integer, number, short
+from nnopt_gui.widgets.numbers import integer, number, short
 from nnopt_gui.widgets.overlay import Label, Overlay, label_size
 
-#: an arrow is called magnified when it is drawn longer by more than this
-MAGNIFIED = 1.3
 #: height of the strip where the model holds, px
 STRIP = 4.0
 
@@ -38,12 +36,7 @@ class LaneArrow(Arrow):
         found = self.geometry()
         if found is None:
             return []
-        _, _, magnification = found
-        extra = ""
-        if magnification > MAGNIFIED:
-            extra = f", {TIMES} {short(magnification, 2)}" if magnification < 1e6 else f", {TIMES} 10⁶ and more"
-        elif magnification < 0.98:
-            extra = f": {number(abs(self.step), 2)} away"
+        extra = self.size_words(found, abs(self.step))
         return [name + extra for name in dict.fromkeys((self.label, self.brief))]
 
     def label_text(self) -> str:

@@ -11,7 +11,8 @@ from nnopt_gui.panels.slice_model import Interval, Line, Local, Past, SlicePictu
 from nnopt_gui.widgets.axis import Axis
 from nnopt_gui.widgets.contours import Polyline
 from nnopt_gui.widgets.legend import Entry
-from nnopt_gui.widgets.marks import DraggablePoint, Hatch, Mark, lane_room
+from nnopt_gui.widgets.marks import DraggablePoint, Hatch, Mark, compare, lane_room
+from nnopt_gui.widgets.numbers import percent
 from nnopt_gui.widgets.plot import LabPlot
 
 #: half the length of the tangent, px
@@ -20,6 +21,8 @@ TANGENT = 60.0
 WIDE, LOW = 660, 210
 #: what the legend may cover at most: less than the shaft of an arrow
 COVERED = 6.0
+#: share of a step on a line from which all of it lies there
+WHOLE = 0.9995
 #: points of the model's curve over the width of the plot
 MODEL_POINTS = 121
 
@@ -38,9 +41,12 @@ class SliceScene:
         self.past = plot.add(PastDots())
         self.gradient = plot.add(LaneArrow("gradient", "gradient step"))
         self.newton = plot.add(LaneArrow("newton", "Newton step"))
+        self.own = plot.add(LaneArrow("own", "own step"))
+        compare(self.gradient, self.newton, self.own)
         self.lands = plot.add(Mark("triangle", "gradient", size=12))
         self.lands_true = plot.add(Mark("diamond", "newton", size=9))
         self.lands_predicted = plot.add(Mark("diamond", "newton", hollow=True, size=11))
+        self.lands_own = plot.add(Mark("square", "own", size=10))
         self.point = plot.add(DraggablePoint())
         self.local: Local | None = None
         self.line: Line | None = None
@@ -51,6 +57,8 @@ class SliceScene:
         self._low = -math.inf
         self._heights: Interval | None = None
         self._still = False
+        #: lanes below the curve: a third one once the run's own step was another one than the two
+        self._lanes = 2
         plot.left_axis.tick_positions = self._ticks
         plot.view.sigRangeChanged.connect(lambda *_: self._follow_range())
         plot.hovered.connect(self.past.hover)
@@ -65,6 +73,8 @@ class SliceScene:
             entries = []
         elif self.plot.width() >= WIDE:
             entries += [Entry("tangent (slope)", "tangent"), Entry("current point", "point")]
+            if self.local is not None and self.local.own_name:
+                entries.append(Entry(self.local.own_name, "own"))
         self.plot.set_legend(entries)
 
     def choose(self, model: bool, trust: bool) -> None:
@@ -79,6 +89,7 @@ class SliceScene:
     def clear(self) -> None:
         """Show nothing."""
         self.picture = self.line = None
+        self._lanes = 2
         self.curve.set([], [])
         self.hatch.set([])
         self.past.set(Past(), np.empty(0), np.empty(0))
@@ -87,6 +98,8 @@ class SliceScene:
     def show(self, picture: SlicePicture, whole: bool) -> None:
         """Everything of a picture. whole: the axis shows the whole height of the curve."""
         before, self.picture, self.line = self.picture, picture, picture.line
+        self.local = picture.local
+        self._lanes = 3 if picture.local.own_name else self._lanes
         self.on_line = not whole
         self.curve.set(picture.curve.xs, picture.curve.values)
         low, high = heights(picture.curve, picture.local, picture.shown, whole)
@@ -98,7 +111,7 @@ class SliceScene:
         self.hatch.set([(a, b, "not convex") for a, b in picture.curve.concave])
         self._explain()
         self._still = True
-        self.plot.set_home(*picture.shown, self._low, top, bottom_px=lane_room(2), top_px=4)
+        self.plot.set_home(*picture.shown, self._low, top, bottom_px=lane_room(self._lanes), top_px=4)
         self._still = False
         self.show_past(picture.past)
         self.show_local(picture.local)
@@ -115,6 +128,7 @@ class SliceScene:
     def show_local(self, local: Local) -> None:
         """Point, tangent, model and steps; the curve stays."""
         self.local = local
+        self._lanes = 3 if local.own_name else self._lanes
         self._place_point()
         if not local.finite:
             self._clear_local(keep_point=True)
@@ -137,9 +151,9 @@ class SliceScene:
             self.point.set(self.local.x, self.local.value if inside else math.nan)
 
     def _clear_local(self, keep_point: bool = False) -> None:
-        for arrow in (self.gradient, self.newton):
+        for arrow in (self.gradient, self.newton, self.own):
             arrow.clear()
-        for mark in (self.lands, self.lands_true, self.lands_predicted):
+        for mark in (self.lands, self.lands_true, self.lands_predicted, self.lands_own):
             mark.clear()
         self.model.set([], [])
         self.trust.set([])
@@ -168,13 +182,24 @@ class SliceScene:
             self.tangent.set(ends, local.tangent(ends))
 
     def _draw_steps(self, local: Local) -> None:
-        steps = {"gradient": local.gradient_step, "newton": local.newton_step}
-        newton_above = not abs(steps["gradient"]) >= abs(steps["newton"])
+        lengths = {
+            "gradient": abs(local.gradient_step),
+            "newton": abs(local.newton_step),
+            "own": abs(local.own_step) if local.own_name else math.nan,
+        }
+        # the longest above; one that is not there takes the lowest lane
+        order = sorted(lengths, key=lambda name: -lengths[name] if math.isfinite(lengths[name]) else 1.0)
+        lane = {name: place for place, name in enumerate(order)}
         landing = local.x + local.gradient_step
         self.lands.set(landing, local.gradient_value if local.gradient_step else math.nan)
         self.gradient.step = local.gradient_step
         self.gradient.set_lane(
-            local.x, landing, int(newton_above), 2, y0=local.value, y1=self._drop(landing, local.gradient_value)
+            local.x,
+            landing,
+            lane["gradient"],
+            self._lanes,
+            y0=local.value,
+            y1=self._drop(landing, local.gradient_value),
         )
         landing = local.x + local.newton_step
         predicted = float(local.model(landing))
@@ -183,10 +208,26 @@ class SliceScene:
         self.lands_true.set(landing, local.newton_value if shown else math.nan)
         top = max((v for v in (predicted, local.newton_value) if math.isfinite(v)), default=math.nan)
         extra = (", damped" if local.damping else "") + (", uphill" if local.uphill else "")
-        self.newton.label = ("Newton step on this line" if self.on_line else "Newton step") + extra
+        of = " of the full loss" if "batch" in local.own_name else ""
+        self.gradient.label, self.gradient.brief = f"gradient step{of}", "gradient step"
+        self.newton.label = f"Newton step{of or ' on this line' * self.on_line}" + extra
         self.newton.brief = "Newton step" + extra
         self.newton.step = local.newton_step
-        self.newton.set_lane(local.x, landing, int(not newton_above), 2, y0=local.value, y1=self._drop(landing, top))
+        self.newton.set_lane(local.x, landing, lane["newton"], self._lanes, y0=local.value, y1=self._drop(landing, top))
+        self._draw_own(local, lane["own"])
+
+    def _draw_own(self, local: Local, lane: int) -> None:
+        """The run's own step: as much of it as lies on this line, and the loss that it really leads to."""
+        if not local.own_name or not math.isfinite(local.own_step):
+            self.own.clear()
+            self.lands_own.clear()
+            return
+        landing = local.x + local.own_step
+        self.lands_own.set(landing, local.own_value if local.own_length else math.nan)
+        part = f", {percent(local.own_share)} of it on this line" if local.own_share < WHOLE and self.on_line else ""
+        self.own.label, self.own.brief = local.own_name + part, local.own_name
+        self.own.step = local.own_length if part else local.own_step
+        self.own.set_lane(local.x, landing, lane, self._lanes, y0=local.value, y1=self._drop(landing, local.own_value))
 
     def _drop(self, x: float, y: float) -> float | None:
         x0, x1 = self.plot.view.viewRange()[0]

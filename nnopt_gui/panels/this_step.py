@@ -168,7 +168,19 @@ class StepPanel(Panel):
             self.nothing.setText("")
             gradient, gradient_step, newton_step = facts.along
             name = f"Newton (μ = {numbers.short(facts.damping, 2)})" if facts.damping else "Newton"
-            self.bars.show_steps(spectrum.values, gradient, gradient_step, newton_step, name, spectrum_words(facts))
+            if facts.rows is not None:
+                name = "batch's Newton" if facts.of_batch else "Newton, full loss"
+            own = facts.taken_along if result.own_name else None
+            self.bars.show_steps(
+                spectrum.values,
+                gradient,
+                gradient_step,
+                newton_step,
+                name,
+                spectrum_words(facts),
+                own,
+                result.own_name.removesuffix(" of the batch").removesuffix(" step"),
+            )
         self._arrange()
 
     # ------------------------------------------------------------------------------------------------------ layout

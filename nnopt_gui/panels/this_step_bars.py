@@ -1,13 +1,14 @@
 """Bars of step length in each eigen-direction of the Hessian: the gradient step beside the Newton step, steepest first.
 
-Lengths are logarithmic. Directions with negative curvature are hatched; a Newton bar that points uphill there carries
-a mark. Where there are more directions than room, neighbours of one sign share a bar: the step's length within them.
+The run's own step stands beside them where it is another one. Lengths are logarithmic. Directions with negative
+curvature are hatched; a Newton bar that points uphill there carries a mark. Where there are more directions than room,
+neighbours of one sign share a bar: the step's length within them.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -27,13 +28,15 @@ DECADES = 6
 @dataclass(frozen=True)
 class Bars:
     """curvature, gradient, newton (K,): per bar the mean curvature and the lengths of both steps; uphill (K,): the
-    Newton step goes up there. group: directions per bar."""
+    Newton step goes up there. group: directions per bar. own (K,): lengths of the run's own step, empty where that is
+    one of the two."""
 
     curvature: Array
     gradient: Array
     newton: Array
     uphill: npt.NDArray[np.bool_]
     group: int
+    own: Array = field(default_factory=lambda: np.empty(0))
 
     @property
     def negative(self) -> int:
@@ -46,12 +49,20 @@ def below_zero(curvatures: Array) -> npt.NDArray[np.bool_]:
     return np.asarray(curvatures < -FLAT * np.max(np.abs(curvatures), initial=0.0))
 
 
-def bars(curvatures: Array, gradient: Array, gradient_step: Array, newton_step: Array, most: int) -> Bars:
+def bars(
+    curvatures: Array,
+    gradient: Array,
+    gradient_step: Array,
+    newton_step: Array,
+    most: int,
+    own_step: Array | None = None,
+) -> Bars:
     """At most about `most` bars. curvatures (P,) descending; gradient, gradient_step, newton_step (P,): components
     along the eigen-directions (NaN newton_step where there is none)."""
     size = max(1, -(-len(curvatures) // max(most, 1)))
     uphill = newton_step * gradient > 0
-    parts: list[tuple[float, float, float, bool]] = []
+    parts: list[tuple[float, float, float, bool, float]] = []
+    own = np.zeros_like(curvatures) if own_step is None else own_step
     negative = below_zero(curvatures)
     for rows in (np.flatnonzero(~negative), np.flatnonzero(negative)):
         for start in range(0, len(rows), size):
@@ -62,10 +73,12 @@ def bars(curvatures: Array, gradient: Array, gradient_step: Array, newton_step: 
                     float(np.linalg.norm(gradient_step[group])),
                     float(np.linalg.norm(newton_step[group])),
                     bool(uphill[group].any()),
+                    float(np.linalg.norm(own[group])),
                 )
             )
-    columns = list(zip(*parts, strict=True)) if parts else [(), (), (), ()]
-    return Bars(*(np.array(column, dtype=float) for column in columns[:3]), np.array(columns[3], dtype=bool), size)
+    columns = list(zip(*parts, strict=True)) if parts else [(), (), (), (), ()]
+    curvature, lengths, newton, up, ours = (np.array(column, dtype=float) for column in columns)
+    return Bars(curvature, lengths, newton, up > 0, size, ours if own_step is not None else np.empty(0))
 
 
 class StepBars(QWidget):
@@ -74,6 +87,8 @@ class StepBars(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._steps: tuple[Array, Array, Array, Array] | None = None
+        self._own: Array | None = None
+        self._own_name = ""
         self._newton_name = "Newton"
         self._which = ""
         #: the steps as bars, and how many of these were asked for at most
@@ -91,9 +106,12 @@ class StepBars(QWidget):
         newton_step: Array,
         newton_name: str,
         which: str = "",
+        own_step: Array | None = None,
+        own_name: str = "",
     ) -> None:
         """As for `bars`; newton_name: what the Newton step is called in the legend; which: the directions, in words, if
         they are not all there are."""
+        self._own, self._own_name = own_step, own_name
         self._which = which
         self._grouped = None
         self._steps = (curvatures, gradient, gradient_step, newton_step)
@@ -123,7 +141,7 @@ class StepBars(QWidget):
             return None
         most = max(4, int(self._plot_rect().width() / 6))
         if self._grouped is None or self._grouped[0] != most:
-            self._grouped = most, bars(*self._steps, most=most)
+            self._grouped = most, bars(*self._steps, most=most, own_step=self._own)
         return self._grouped[1]
 
     def minimumSizeHint(self) -> QSize:
@@ -154,7 +172,8 @@ class StepBars(QWidget):
             self._hatch(
                 painter, QRectF(area.right() - slot * shown.negative, area.top(), slot * shown.negative, area.height())
             )
-        width = min(22.0 if len(shown.curvature) < 8 else 9.0, max(1.0, slot * 0.36))
+        kinds = 3 if len(shown.own) else 2
+        width = min(22.0 if len(shown.curvature) < 8 else 9.0, max(1.0, slot * 0.72 / kinds))
         lefts = area.left() + (np.arange(len(shown.curvature)) + 0.5) * slot
 
         def boxes(lengths: Array, lefts: Array) -> dict[int, QRectF]:
@@ -162,11 +181,14 @@ class StepBars(QWidget):
             places = enumerate(zip(lefts.tolist(), heights, strict=True))
             return {i: QRectF(left, area.bottom() - high, width, high) for i, (left, high) in places if high > 0}
 
-        gradient, newton = boxes(shown.gradient, lefts - width), boxes(shown.newton, lefts)
+        first = lefts - width * kinds / 2
+        gradient, newton = boxes(shown.gradient, first), boxes(shown.newton, first + width)
         # all of a kind at once: there may be hundreds
         painter.setPen(Qt.PenStyle.NoPen)
         painter.setBrush(theme.color("gradient"))
         painter.drawRects(list(gradient.values()))
+        if kinds == 3:
+            _own_bars(painter, list(boxes(shown.own, first + 2 * width).values()))
         if width < 3:
             painter.setBrush(theme.color("newton"))
             painter.drawRects(list(newton.values()))
@@ -205,6 +227,8 @@ class StepBars(QWidget):
     def _entries(self, shown: Bars, room: float) -> list[tuple[str, str]]:
         """The legend as far as there is room; the axis says "λ < 0" where the hatch is not explained."""
         entries = [("gradient", "gradient"), ("newton", self._newton_name)]
+        if len(shown.own):
+            entries.insert(0, ("own", self._own_name))
         if bool(shown.uphill.any()):
             entries.append(("bad", "wrong way"))
         if shown.negative:
@@ -217,6 +241,9 @@ class StepBars(QWidget):
     def _swatch(self, painter: QPainter, role: str, box: QRectF) -> None:
         if role == "gradient":
             painter.fillRect(box, theme.color(role))
+        elif role == "own":
+            painter.setPen(Qt.PenStyle.NoPen)
+            _own_bars(painter, [box])
         elif role == "newton":
             painter.setPen(QPen(theme.color(role), 1.4))
             painter.setBrush(Qt.BrushStyle.NoBrush)
@@ -284,7 +311,7 @@ class StepBars(QWidget):
 
 def _decades(shown: Bars) -> tuple[int, int]:
     """Powers of ten at the top and at the foot of the scale."""
-    lengths = np.concatenate([shown.gradient, shown.newton])
+    lengths = np.concatenate([shown.gradient, shown.newton, shown.own])
     lengths = lengths[np.isfinite(lengths) & (lengths > 0)]
     if len(lengths) == 0:
         return 0, -2
@@ -297,6 +324,17 @@ def _height(length: float, top: int, bottom: int) -> float:
     if not math.isfinite(length) or length <= 0:
         return 0.0
     return min(1.0, max(0.0, (math.log10(length) - bottom) / (top - bottom)))
+
+
+def _own_bars(painter: QPainter, boxes: list[QRectF]) -> None:
+    """Slender filled bars with a cap as wide as the others, so that they are told apart without colours too."""
+    color = theme.color("own")
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(color)
+    inset = 0.22 * boxes[0].width() if boxes and boxes[0].width() >= 4 else 0.0
+    painter.drawRects([box.adjusted(inset, 0, -inset, 0) for box in boxes])
+    if inset:
+        painter.drawRects([QRectF(box.left(), box.top(), box.width(), min(2.0, box.height())) for box in boxes])
 
 
 def _wrong_way(painter: QPainter, bar: QRectF) -> None:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from nnopt.analysis.explanation import Explanation
+from nnopt_gui.panels.own_step import OwnStep
 from nnopt_gui.widgets import numbers
 
 #: a linear system counts as solved where its residual is below this fraction of the gradient
@@ -39,14 +40,32 @@ def formulas(facts: Explanation, optimizer: Any, made: bool) -> tuple[Formula, .
     lines = _METHODS.get(facts.method, _any)(facts, optimizer, "taken" if made else "to come")
     if _shaped(optimizer):
         lines.insert(0, _used(facts, optimizer))
-    # beside these the damped Newton step would be the step itself
-    if facts.method in ("newton", "damped_newton", "trust_region"):
+    # a step that is neither the gradient step nor Newton's has the colour that it has in the other panels
+    own = OwnStep(facts.taken, facts.after, "").is_other_than(facts.gradient_step, facts.newton_step)
+    lines = [_in_own_colour(line) for line in lines] if own else lines
+    if _is_newtons(facts):
         lines.append(_gradient_beside(facts))
     elif facts.newton_step is not None:
         lines.append(_newton_beside(facts))
     if math.isfinite(facts.predicted):
         lines.append(_predicted(facts, optimizer))
     return tuple(lines)
+
+
+def _in_own_colour(line: Formula) -> Formula:
+    left, right, brief = (
+        text.replace(r"\textcolor{gradient}", r"\textcolor{own}").replace(r"\textcolor{newton}", r"\textcolor{own}")
+        for text in (line.left, line.right, line.brief)
+    )
+    return replace(line, left=left, right=right, brief=brief)
+
+
+def _is_newtons(facts: Explanation) -> bool:
+    """Whether the Newton step that is compared is the step of the method itself."""
+    if facts.rows is not None and not facts.of_batch:
+        return False
+    damped = facts.method in ("newton", "damped_newton", "trust_region")
+    return damped and facts.damping == facts.detail.get("damping", 0.0)
 
 
 # ------------------------------------------------------------------------- the gradient that first-order methods use
@@ -271,7 +290,8 @@ def _newton_beside(facts: Explanation) -> Formula:
     uphill = ": goes uphill" if facts.newton_uphill else ""
     right = rf"\textcolor{{newton}}{{|\Delta\theta_N|}}={tex(_norm(facts.newton_step))}"
     left = rf"\textcolor{{newton}}{{\Delta\theta_N}}={{-}}{matrix}\nabla L"
-    return Formula(f"Newton step, not taken{uphill}", left, right, 5, "bad" if facts.newton_uphill else "text3")
+    full = " of the full loss" if facts.rows is not None and not facts.of_batch else ""
+    return Formula(f"Newton step{full}, not taken{uphill}", left, right, 5, "bad" if facts.newton_uphill else "text3")
 
 
 def _gradient_beside(facts: Explanation) -> Formula:

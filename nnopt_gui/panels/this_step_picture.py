@@ -14,6 +14,7 @@ from nnopt.analysis.around import Around
 from nnopt.analysis.explanation import Explanation, explain
 from nnopt.analysis.taylor import FLAT
 from nnopt.runs.history import History
+from nnopt_gui.panels.own_step import OwnStep, name_of_step
 from nnopt_gui.panels.this_step_formulas import Formula, formulas
 from nnopt_gui.widgets import numbers
 from nnopt_gui.widgets.equation import Typeset, typeset
@@ -35,11 +36,12 @@ class SetFormula:
 @dataclass(frozen=True)
 class StepPicture:
     """facts: the step explained. made: whether the step is in the log. lines: its formulas, None while they are not set
-    (coarse result, or while the run plays)."""
+    (coarse result, or while the run plays). own_name: of the step taken, "" where it is one of the two compared."""
 
     facts: Explanation
     made: bool
     lines: tuple[SetFormula, ...] | None = None
+    own_name: str = ""
 
 
 @dataclass(frozen=True)
@@ -59,10 +61,13 @@ class Request:
         """Numbers and bars first, then the equations."""
         facts = explain(self.history, self.step, self.damping, self.around)
         made = self.step + 1 < self.length
-        yield StepPicture(facts, made)
+        optimizer = self.history.stage_at(self.step).optimizer
+        own = OwnStep(facts.taken, facts.after, name_of_step(optimizer, facts.rows is not None))
+        name = own.name if own.is_other_than(facts.gradient_step, facts.newton_step) else ""
+        yield StepPicture(facts, made, own_name=name)
         if self.equations:
-            lines = formulas(facts, self.history.stage_at(self.step).optimizer, made)
-            yield StepPicture(facts, made, tuple(_set(line) for line in lines))
+            lines = formulas(facts, optimizer, made)
+            yield StepPicture(facts, made, tuple(_set(line) for line in lines), name)
 
 
 def _set(line: Formula) -> SetFormula:

@@ -22,7 +22,7 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from nnopt_gui.widgets import theme
 
 #: roles that an equation may name; each is set in a placeholder colour that no theme uses
-ROLES = ("text", "text2", "text3", "accent", "gradient", "newton", "model", "good", "bad")
+ROLES = ("text", "text2", "text3", "accent", "gradient", "newton", "own", "model", "good", "bad")
 _PLACEHOLDERS = {role: f"#0a0b{index:02x}" for index, role in enumerate(ROLES, start=1)}
 _SIZE = 20.0
 _lock = threading.Lock()

@@ -37,6 +37,8 @@ _SAMPLES = {
     "validation": "line square hollow",
     "gradient": "triangle",
     "newton": "diamond hollow",
+    "own": "square",
+    "map_own": "square",
     "point": "disc",
     "plateau": "fill",
     "flat": "fill",

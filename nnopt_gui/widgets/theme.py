@@ -49,6 +49,7 @@ class Theme:
     validation: str
     gradient: str
     newton: str
+    own: str
     model: str
     not_convex: str
     plateau_alpha: float
@@ -66,6 +67,7 @@ class Theme:
     plate_text: str = "#FFFFFF"
     map_gradient: str = "#FF7A1A"
     map_newton: str = "#2BE0A6"
+    map_own: str = "#D9C7FF"
     map_model: str = "#FFC2EA"
     map_trail: str = "#FFFFFF"
     map_trail_edge: str = "#141819"
@@ -190,6 +192,7 @@ LIGHT: Final = Theme(
     validation="#A8741A",
     gradient="#D55E00",
     newton="#00805D",
+    own="#6B3FC9",
     model="#B0478F",
     not_convex="#B0478F",
     plateau_alpha=0.27,
@@ -217,6 +220,7 @@ DARK: Final = Theme(
     validation="#E3B65B",
     gradient="#FF8B3D",
     newton="#35D0A0",
+    own="#B79CFF",
     model="#EE9BD0",
     not_convex="#EE9BD0",
     plateau_alpha=0.18,
@@ -233,6 +237,8 @@ _STROKES: Final[dict[str, tuple[float, tuple[float, ...]]]] = {
     "validation": (1.8, (6, 2, 1.5, 2)),
     "gradient": (3.0, ()),
     "newton": (2.4, ()),
+    "own": (3.0, ()),
+    "radius": (1.6, (4, 3)),
     "model": (2.0, (5, 3)),
     "trust": (1.8, (1, 2)),
     "tangent": (1.5, ()),

@@ -26,6 +26,7 @@ from nnopt_gui.widgets.marks import (
     StepLine,
     StepMarks,
     Trail,
+    compare,
     lane_room,
     place_labels,
 )
@@ -34,14 +35,70 @@ from nnopt_gui.widgets.plot import LabPlot
 # arrows
 
 
-def test_an_arrow_shorter_than_16_px_is_drawn_longer_and_says_by_how_much(plot: LabPlot) -> None:
+def test_an_arrow_shorter_than_16_px_is_magnified_and_says_by_how_much(plot: LabPlot) -> None:
     arrow = plot.add(Arrow("gradient", "gradient step"))
     one_pixel = plot.view.viewPixelSize()[0]
     arrow.set(0, 0, 0.32 * one_pixel, 0)
     tail, tip, magnification = arrow.geometry()
-    assert tip.x() - tail.x() == pytest.approx(16)
-    assert magnification == pytest.approx(50, rel=1e-6)
-    assert arrow.label_text() == "gradient step, × 50"
+    # the largest of 1, 2, 5, 10, ... that leaves it within 48 px
+    assert magnification == pytest.approx(100, rel=1e-6)
+    assert tip.x() - tail.x() == pytest.approx(32)
+    assert arrow.label_text() == "gradient step, × 100"
+
+
+def compared(plot: LabPlot, *pixels: float) -> tuple[Arrow, ...]:
+    """Arrows of these lengths in pixels, on one scale."""
+    one_pixel = plot.view.viewPixelSize()[0]
+    arrows = tuple(plot.add(Arrow(role, f"{role} step")) for role in ("gradient", "newton", "own")[: len(pixels)])
+    compare(*arrows)
+    for arrow, length in zip(arrows, pixels, strict=True):
+        arrow.set(0, 0, length * one_pixel, 0)
+    return arrows
+
+
+def drawn(arrow: Arrow) -> float:
+    tail, tip, _ = arrow.geometry()
+    return math.hypot(tip.x() - tail.x(), tip.y() - tail.y())
+
+
+@pytest.mark.parametrize("pixels", [(0.3, 2.4, 0.9), (100.0, 40.0, 20.0), (0.01, 5.0, 15.0)])
+def test_arrows_that_are_compared_share_one_magnification(plot: LabPlot, pixels: tuple[float, ...]) -> None:
+    arrows = compared(plot, *pixels)
+    (factor,) = {arrow.magnification() for arrow in arrows}
+    assert factor == 1 if max(pixels) >= 16 else factor > 1
+    for arrow, length in zip(arrows, pixels, strict=True):
+        assert drawn(arrow) == pytest.approx(length * factor, rel=1e-6)
+    words = [arrow.label_text() for arrow in arrows if not arrow.is_dot]
+    assert sum("all steps ×" in text for text in words) == (factor > 1)
+
+
+def test_a_step_that_is_too_short_beside_the_others_is_a_dot_with_its_length_in_words(plot: LabPlot) -> None:
+    short, long = compared(plot, 1.0, 120.0)
+    assert (short.is_dot, long.is_dot) == (True, False)
+    assert drawn(short) == pytest.approx(1.0, rel=1e-6)
+    assert short.label_text().startswith("gradient step: ")
+    assert short.label_text().endswith(" long")
+    assert long.label_text() == "newton step"
+    short.label = ""
+    assert 5 < count(picture(plot), theme.LIGHT.gradient) < 60  # a disc of 6 px
+
+
+def test_the_run_s_own_step_has_its_colour_and_a_bar_at_its_tail(qtbot: Any, styled: QApplication) -> None:
+    heights = {}
+    for role, on_map in (("gradient", False), ("own", False), ("own", True)):
+        plot = made(qtbot, on_map=on_map, grid="")
+        arrow = plot.add(Arrow(role))
+        arrow.set(-1, 0, 1, 0)
+        image = picture(plot)
+        color = theme.LIGHT.map_own if on_map else getattr(theme.LIGHT, role)
+        assert count(image, color) > 100
+        if not on_map:
+            tail = plot.view.mapToScene(arrow.geometry()[0])
+            x = round(tail.x())
+            column = [image.pixelColor(x, y).name().lower() for y in range(image.height())]
+            heights[role] = column.count(color.lower())
+    assert heights["own"] >= heights["gradient"] + 5
+    assert (theme.LIGHT.own, theme.DARK.own, theme.LIGHT.map_own) == ("#6B3FC9", "#B79CFF", "#D9C7FF")
 
 
 def test_an_arrow_of_ordinary_length_is_true(plot: LabPlot) -> None:
@@ -66,9 +123,9 @@ def test_an_arrow_that_leaves_the_view_ends_at_its_edge_and_says_so(plot: LabPlo
 def test_tiny_steps_keep_their_direction(plot: LabPlot) -> None:
     arrow = plot.add(Arrow("gradient", "gradient step"))
     for direction in (1, -1):
-        arrow.set(0, 0, direction * 1e-14, 0)
+        arrow.set(0, 0, direction * 1e-20, 0)
         tail, tip, _ = arrow.geometry()
-        assert (tip.x() - tail.x()) * direction == pytest.approx(16)
+        assert (tip.x() - tail.x()) * direction >= 16 - 1e-9
 
 
 @pytest.mark.parametrize("ends", [(0, 0, 0, 0), (0, 0, math.nan, 1), (0, math.inf, 1, 1)])

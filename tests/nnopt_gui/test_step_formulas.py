@@ -108,7 +108,7 @@ def test_a_newton_cg_step_that_ends_at_negative_curvature_is_not_written_as_newt
     assert facts.detail["negative"] == 1.0
     lines, own = step_line(run, 0)
     assert r"^{-1}" not in own.left
-    assert own.left.endswith(r"+\textcolor{newton}{s}")
+    assert own.left.endswith(r"+\textcolor{own}{s}")
     assert lines[0].caption == "conjugate gradients end at negative curvature"
     bent = facts.taken @ run.objective.hessian(facts.theta) @ facts.taken / (facts.taken @ facts.taken)
     assert numbers_in(lines[0].right) == [pytest.approx(bent, rel=1e-3)]
@@ -132,7 +132,7 @@ def test_a_part_along_negative_curvature_stands_in_the_formula_and_is_said(metho
     for at in (step, step + 1):
         facts = explain(history, at)
         own = next(line for line in formulas(facts, optimizer, made=True) if "taken" in line.caption)
-        assert (r"\textcolor{newton}{1.00\,v_{\min}}" in own.left) == (at == step)
+        assert (r"\textcolor{own}{1.00\,v_{\min}}" in own.left) == (at == step)
         assert any("either way leads down" in said for said in facts.sentences) == (at == step)
         assert typeset(own.left).width > 0
 
