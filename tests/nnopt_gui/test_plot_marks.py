@@ -80,6 +80,10 @@ def test_a_step_that_is_too_short_beside_the_others_is_a_dot_with_its_length_in_
     assert short.label_text().endswith(" long")
     assert long.label_text() == "newton step"
     short.label = ""
+    long.clear()
+    short.set(0, 0, 3 * plot.view.viewPixelSize()[0], 0)
+    long.set(0.5, 0, 1.5, 0)
+    assert short.is_dot
     assert 5 < count(picture(plot), theme.LIGHT.gradient) < 60  # a disc of 6 px
 
 
