@@ -18,10 +18,13 @@ from nnopt_gui.widgets.contours import Polyline, contours
 from nnopt_gui.widgets.heatmap import HeatMap, Scale
 from nnopt_gui.widgets.legend import Entry
 from nnopt_gui.widgets.marks import DraggablePoint, Mark, Trail, compare
+from nnopt_gui.widgets.numbers import percent
 from nnopt_gui.widgets.plot import LabPlot
 
 #: pixels of width and height below which the legend is short, and of height below which it is left out
 NARROW, LOW, TINY = 420, 220, 170
+#: share of a step in the plane from which all of it lies there
+WHOLE = 0.9995
 #: pixels that a letter of an axis' name takes
 LETTER = 6.6
 
@@ -153,7 +156,8 @@ class LandscapeScene:
             self.own.clear()
             self.lands_own.clear()
             return
-        self.own.label, self.own.length = own.name, own.length
+        part = f", {percent(local.own_share)} of it in this plane" if local.own_share < WHOLE else ""
+        self.own.label, self.own.length = own.name + part, own.length
         landing = (a + local.own_arrow[0], b + local.own_arrow[1])
         self.own.set(a, b, *landing)
         # where arrows are magnified, the tip is not where it lands

@@ -225,7 +225,8 @@ class SliceScene:
         landing = local.x + local.own_step
         self.lands_own.set(landing, local.own_value if local.own_length else math.nan)
         part = f", {percent(local.own_share)} of it on this line" if local.own_share < WHOLE and self.on_line else ""
-        self.own.label, self.own.brief = local.own_name + part, local.own_name
+        self.own.label = local.own_name + part
+        self.own.brief = f"{local.own_name}, {percent(local.own_share)} of it" if part else local.own_name
         self.own.step = local.own_length if part else local.own_step
         self.own.set_lane(local.x, landing, lane, self._lanes, y0=local.value, y1=self._drop(landing, local.own_value))
 
