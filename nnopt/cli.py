@@ -127,7 +127,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     one = command("run", run, "run an experiment and print how it ended")
     one.add_argument("file", nargs="?", metavar="EXPERIMENT.json", help="experiment or session (default: circles)")
     one.add_argument("--steps", type=_whole(1), metavar="N", help="updates to make, instead of the experiment's")
-    one.add_argument("--seed", type=_whole(0), metavar="N", help="seed, instead of the experiment's")
+    one.add_argument(
+        "--seed", type=_whole(0), metavar="N", help="seed of the initial weights, instead of the experiment's"
+    )
     one.add_argument("--out", metavar="RUN.csv", help="write the log, a row per step (.npz: as numpy arrays)")
     one.add_argument("--thetas", action="store_true", help="with the parameters (an .npz always has them)")
 
@@ -145,7 +147,12 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 
     again = command("restarts", restarts, "train from many seeds, and see what the solutions have in common")
     again.add_argument("file", nargs="?", metavar="EXPERIMENT.json", help="the experiment (default: circles)")
-    again.add_argument("--seeds", default="0..63", metavar="LIST", help="of weights and batches (default: 0..63)")
+    again.add_argument(
+        "--seeds",
+        default="0..63",
+        metavar="LIST",
+        help="of the initial weights; data, split and batches stay (default: 0..63)",
+    )
     again.add_argument("--steps", type=_whole(1), metavar="N", help="updates to make, instead of the experiment's")
     again.add_argument("--method", type=_whole(0), default=0, metavar="N", help="which of its methods (default: 0)")
     again.add_argument("--dtype", choices=("float64", "float32"), default="float64", help="float32: twice as fast")

@@ -57,7 +57,7 @@ def check(options: argparse.Namespace) -> int:
 
 
 def _describe_recording(recording: Recording) -> str:
-    from nnopt.runs.experiment import Method
+    from nnopt.runs.experiment import Method, seed_words
     from nnopt.runs.problem import build, check_recording
     from nnopt.runs.run import stage_of
 
@@ -74,7 +74,7 @@ def _describe_recording(recording: Recording) -> str:
         said = [chosen.optimizer, *(now for now, default in rest if now != default)]
         lines.append(f"  method: {', '.join(map(describe_settings, said))}")
     lines.append(f"  parameters: {problem.size:,}")
-    lines.append(f"  seed {experiment.seed}, {experiment.steps:,} steps")
+    lines.append(f"  {seed_words(experiment)}, {experiment.steps:,} steps")
     if experiment.stop.early is not None:
         patience, least = experiment.stop.early.patience, experiment.stop.early.minimum_improvement
         lines.append(f"  early stopping: patience {patience:,}, minimum improvement {number_words(least)}")

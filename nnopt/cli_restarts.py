@@ -91,7 +91,7 @@ def _summary(experiment: Experiment, found: Restarts, options: argparse.Namespac
     facts = [
         ("problem", describe_problem(experiment.problem, build(experiment).dataset)),
         ("method", describe_settings(experiment.methods[options.method].optimizer)),
-        ("seeds", f"{wanted:,}, up to {experiment.steps:,} updates each"),
+        ("seeds", f"{wanted:,} of the initial weights, up to {experiment.steps:,} updates each"),
         ("outcomes", ", ".join(f"{name} {count:,}" for name, count in counts.most_common()) or "none yet"),
     ]
     if len(found.seeds):

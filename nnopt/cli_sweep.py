@@ -20,7 +20,8 @@ EXAMPLES = """\
 settings and values:
   lr=0.01,0.1,1           a list; short names are the nearest settings of that name
   lr=0.01..1:log:20       20 numbers of even ratios (lr=0..1:11: evenly spaced)
-  seed=0..9               whole numbers, both ends included
+  seed=0..9               whole numbers, both ends included: other initial weights, the same data
+  data_seed, split_seed, batch_seed     other examples, other held-out ones, another order of batches
   optimizer=sgd,adam      names
   hidden=8,16,4-2         units per layer
   batch=1,10,full         batch sizes

@@ -67,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
         "--plugin", dest="plugins", action="append", default=[], metavar="FILE.py",
         help="load a Python file with optimizers, functions or data sets of your own (more than once for several)",
     )  # fmt: skip
-    parser.add_argument("--seed", type=int, help="seed of the run, instead of the experiment's")
+    parser.add_argument("--seed", type=int, help="seed of the initial weights, instead of the experiment's")
     parser.add_argument("--theme", choices=("light", "dark", "system"), help="colours (default: as the last time)")
     parser.add_argument("--size", type=_size, metavar="WxH", help="size of the window, as 1280x720")
     parser.add_argument("--screenshot", metavar="OUT.png", help="train, write a picture of the window, and exit")

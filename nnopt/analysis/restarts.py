@@ -52,9 +52,9 @@ def restart(
     cluster: str | None = None,
     progress: Callable[[float], object] | None = None,
 ) -> Restarts:
-    """An experiment on a network from other seeds, together: what the start alone makes of it.
+    """An experiment on a network from other initial weights, together: what the start alone makes of it.
 
-    Initial weights and batches are those of each seed, data and split stay those of the experiment.
+    The initial weights are those of each seed; data, split and batches stay those of the experiment.
 
     seeds (K,): the order of the results. method: which of the experiment's. dtype: float64, or float32, which is about
     twice as fast. executor: any `concurrent.futures.Executor`; workers: so many processes of this machine (1: this
@@ -112,7 +112,7 @@ class _Job:
         chosen = self.experiment.methods[self.method]
         return Ensemble(
             self.problem.objective, chosen.optimizer, [self.problem.initial(seed) for seed in seeds],
-            schedule=chosen.schedule, batches=chosen.batches, seeds=seeds,
+            schedule=chosen.schedule, batches=chosen.batches, seeds=[self.experiment.batch_seed] * len(seeds),
             every=measured_every(self.problem, self.method), stop=self.experiment.stop,
             held_out=self.problem.held_out, dtype=self.dtype,
         )  # fmt: skip

@@ -30,7 +30,7 @@ from nnopt.runs.paths import get_path, set_path
 from nnopt.settings import Settings, above, at_least, between, described
 
 FORMAT, SESSION = "nnopt-experiment", "nnopt-session"
-VERSION = 1
+VERSION = 2
 MAX_SEED = 2**63 - 1
 AUTO = "auto"
 #: characters of a file, at most: a session of a hundred thousand changes has some ten million
@@ -175,8 +175,10 @@ class Stop(Settings, frozen=True, tag=False):
 class Experiment(Settings, frozen=True, tag=False):
     """All that determines a run.
 
-    problem: what is minimized. methods: how (the first one unless several are compared). seed: of data, split, initial
-    weights and batches. steps: updates to make. measure, stop: what is measured when, and when a run has ended.
+    problem: what is minimized. methods: how (the first one unless several are compared). seed: of the initial weights;
+    data_seed, split_seed, batch_seed: of the examples, of which of them are held out, and of the order of batches, so
+    that each can be drawn anew while the others stay. steps: updates to make. measure, stop: what is measured when, and
+    when a run has ended.
 
     Raises: SettingsError for what does not fit; for data that cannot be used, `build` does.
 
@@ -188,7 +190,10 @@ class Experiment(Settings, frozen=True, tag=False):
 
     problem: AnyProblem
     methods: Annotated[tuple[Method, ...], msgspec.Meta(min_length=1)] = (Method(),)
-    seed: Annotated[int, between(0, MAX_SEED, closed=True, label="seed", slider=(0, 1000))] = 42
+    seed: Annotated[int, between(0, MAX_SEED, closed=True, label="seed of weights", slider=(0, 1000))] = 42
+    data_seed: Annotated[int, between(0, MAX_SEED, closed=True, label="seed of data")] = 42
+    split_seed: Annotated[int, between(0, MAX_SEED, closed=True, label="seed of split")] = 42
+    batch_seed: Annotated[int, between(0, MAX_SEED, closed=True, label="seed of batches")] = 42
     steps: Annotated[int, at_least(1, label="steps", log=True, slider=(10, 1_000_000))] = 5000
     measure: Measure = Measure()
     stop: Stop = Stop()
@@ -267,7 +272,7 @@ def dumps(spec: Experiment | Recording) -> str:
     ...     print(line)
     {
       "format": "nnopt-experiment",
-      "version": 1,
+      "version": 2,
       "problem": {
         "kind": "network",
     """
@@ -303,6 +308,30 @@ def save_recording(recording: Recording, path: str | os.PathLike[str]) -> None:
     _write(dumps(recording), path)
 
 
+def one_seed(experiment: Experiment, seed: int) -> Experiment:
+    """The same with one seed for weights, data, split and batches: everything is drawn anew.
+
+    >>> one_seed(default_experiment(), 7).data_seed
+    7
+    """
+    names = ("seed", "data_seed", "split_seed", "batch_seed")
+    return msgspec.structs.replace(experiment, **dict.fromkeys(names, seed))
+
+
+def seed_words(experiment: Experiment) -> str:
+    """The seeds in words.
+
+    >>> seed_words(default_experiment()), seed_words(set_path(default_experiment(), "seed", 7))
+    ('seed 42', 'seed 7 of the weights, 42 of data, split and batches')
+    """
+    others = {"data": experiment.data_seed, "split": experiment.split_seed, "batches": experiment.batch_seed}
+    if set(others.values()) == {experiment.seed}:
+        return f"seed {experiment.seed}"
+    if len(set(others.values())) == 1:
+        return f"seed {experiment.seed} of the weights, {experiment.data_seed} of data, split and batches"
+    return f"seed {experiment.seed} of the weights, " + ", ".join(f"{seed} of {name}" for name, seed in others.items())
+
+
 def check_experiment(value: object) -> None:
     """Raise SettingsError unless `value` is an `Experiment`.
 
@@ -325,15 +354,29 @@ def _decode(text: str, where: str) -> Experiment | Recording:
     if not isinstance(name, str) or name not in kinds:
         given = "nothing" if name is None else repr(name)
         raise SpecError(f"{where}: at $.format: expected {FORMAT!r} or {SESSION!r}, got {given}")
-    if not isinstance(version, int) or isinstance(version, bool) or version != VERSION:
+    if not isinstance(version, int) or isinstance(version, bool) or not 1 <= version <= VERSION:
         newer = isinstance(version, int) and version > VERSION
         hint = "; it was written by a newer nnopt" if newer else ""
         raise SpecError(f"{where}: at $.version: expected {VERSION}, got {version!r}{hint}")
+    if version == 1:
+        inside = name == SESSION
+        _one_seed_for_all(raw.get("experiment") if inside else raw, where, "$.experiment" if inside else "$")
     try:
         found: Experiment | Recording = convert(raw, kinds[name], "$")
     except SettingsError as error:
         raise SpecError(f"{where}: at {error}") from None
     return found
+
+
+def _one_seed_for_all(raw: Any, where: str, at: str) -> None:
+    """Version 1 had one seed for weights, data, split and batches; in place."""
+    if not isinstance(raw, dict):
+        return  # the conversion says what is wrong
+    for name in ("data_seed", "split_seed", "batch_seed"):
+        if name in raw:
+            raise SpecError(f"{where}: at {at}.{name}: version 1 has one seed for all; write version {VERSION}")
+        if "seed" in raw:
+            raw[name] = raw["seed"]
 
 
 def _read(path: str | os.PathLike[str]) -> str:
@@ -382,6 +425,6 @@ def default_experiment() -> Experiment:
 
 __all__ = [
     "Architecture", "Experiment", "FunctionProblem", "Measure", "Method", "NetworkProblem", "Recording", "Stop",
-    "check_experiment", "default_experiment", "dumps", "get_path", "load", "load_recording", "loads", "save",
-    "save_recording", "set_path",
+    "check_experiment", "default_experiment", "dumps", "get_path", "load", "load_recording", "loads", "one_seed",
+    "save", "save_recording", "seed_words", "set_path",
 ]  # fmt: skip

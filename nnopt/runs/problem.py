@@ -70,7 +70,7 @@ class Problem:
         return self.dataset is not None and self.dataset.task == "classification"
 
     def initial(self, seed: int | None = None) -> Vector:
-        """Where a run begins, (P,): initial weights from the seed (the experiment's), or the function's start."""
+        """Where a run begins, (P,): initial weights from the seed (that of the experiment), or the function's start."""
         spec = self.experiment.problem
         if isinstance(spec, NetworkProblem) and self.network is not None:
             chosen = self.experiment.seed if seed is None else seed
@@ -159,8 +159,8 @@ def build(experiment: Experiment) -> Problem:
     spec = experiment.problem
     if isinstance(spec, FunctionProblem):
         return Problem(experiment, spec.function, function=spec.function)
-    dataset = spec.data.make(experiment.seed)
-    training, validation = split(dataset, spec.validation, experiment.seed)
+    dataset = spec.data.make(experiment.data_seed)
+    training, validation = split(dataset, spec.validation, experiment.split_seed)
     if not len(training):
         raise DataError(f"no example is left for training ({dataset.n} in all, validation {spec.validation:g})")
     sizes = (dataset.inputs, *spec.network.hidden, dataset.outputs)

@@ -48,7 +48,7 @@ def stage_of(problem: Problem, method: int = 0) -> Stage:
         chosen.schedule,
         chosen.batches,
         examples=problem.examples,
-        seed=experiment.seed,
+        seed=experiment.batch_seed,
         every=measured_every(problem, method),
         gradient_norm=experiment.stop.gradient_norm,
         explosion=experiment.stop.explosion,

@@ -12,6 +12,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Qt, QTimer, Signal
 
+from nnopt.runs.experiment import seed_words
 from nnopt_gui.engine.analyst import Analyst
 from nnopt_gui.engine.gate import Gate, share_the_interpreter
 from nnopt_gui.engine.messages import Edited, Notice, Started, Stopped
@@ -119,7 +120,7 @@ class Controller(QObject):
         experiment = model.run.experiment
         lines = [
             ("problem", experiment.problem.__struct_config__.tag),
-            ("seed", f"{experiment.seed}"),
+            ("seed", seed_words(experiment).removeprefix("seed ")),
             ("step", f"{model.cursor:,} of {model.limit:,}"),
             ("loss", f"{row['loss']:.6g}"),
             ("|g|", f"{row['gradient_norm']:.3g}"),

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from nnopt.errors import NnoptError
@@ -22,7 +23,7 @@ from nnopt.runs.changes import (
     RemoveExample,
     SetSetting,
 )
-from nnopt.runs.experiment import Experiment, Recording, set_path
+from nnopt.runs.experiment import Experiment, FunctionProblem, Recording, set_path
 from nnopt_gui.engine.messages import Edit, Edited, Extend, Load, Notice, Numbered, Start, Started
 from nnopt_gui.engine.trainer import Trainer
 from nnopt_gui.shell.fitting import fitting
@@ -32,6 +33,12 @@ from nnopt_gui.state.undo import Place, Undo
 from nnopt_gui.widgets.words import change_words
 
 _OF_EXAMPLES = (AddExample, MoveExample, RemoveExample)
+
+
+def _other(seed: int) -> int:
+    """Another seed, any."""
+    found = int(np.random.default_rng().integers(0, 1000))
+    return found + (found == seed)
 
 
 def is_live(path: str) -> bool:
@@ -74,21 +81,40 @@ class Editing:
     def reset(self) -> None:
         """The same experiment again from step 0, with the settings in force at the cursor and the examples that were
         added, moved or removed until then."""
-        experiment, run = self._model.experiment, self._model.run
-        if experiment is not None and run is not None:
-            kept = [made.change for made in run.history.interventions if made.step <= self._model.cursor]
-            drawn = tuple(Intervention(0, change) for change in kept if isinstance(change, _OF_EXAMPLES))
-            self.open(Recording(self._with_budget(experiment), drawn), "start again")
+        experiment = self._model.experiment
+        if experiment is not None:
+            self._again(experiment, "start again")
 
     def reseed(self, seed: int | None = None) -> None:
-        """Another seed (None: any other), from step 0."""
+        """Other initial weights, of another seed (None: any other), from step 0; the examples stay, drawn ones too."""
         experiment = self._model.experiment
         if experiment is None:
             return
-        if seed is None:
-            seed = int(np.random.default_rng().integers(0, 1000))
-            seed += seed == experiment.seed
-        self.set("seed", seed)
+        if isinstance(experiment.problem, FunctionProblem):
+            self._model.say("info", "A function has no weights to be drawn; drag its point to start elsewhere.")
+            return
+        chosen = _other(experiment.seed) if seed is None else seed
+        self._again(msgspec.structs.replace(experiment, seed=chosen), "other weights")
+
+    def redraw(self) -> None:
+        """Other examples, and others of them held out, from step 0; the seed of the weights stays."""
+        experiment = self._model.experiment
+        if experiment is None:
+            return
+        if isinstance(experiment.problem, FunctionProblem):
+            self._model.say("info", "A function has no examples to be drawn.")
+            return
+        data, split = _other(experiment.data_seed), _other(experiment.split_seed)
+        changed = msgspec.structs.replace(experiment, data_seed=data, split_seed=split)
+        self.start(self._with_budget(changed), "other data")
+
+    def _again(self, experiment: Experiment, label: str) -> None:
+        """From step 0, with the examples that were added, moved or removed until the cursor."""
+        run = self._model.run
+        assert run is not None
+        kept = [made.change for made in run.history.interventions if made.step <= self._model.cursor]
+        drawn = tuple(Intervention(0, change) for change in kept if isinstance(change, _OF_EXAMPLES))
+        self.open(Recording(self._with_budget(experiment), drawn), label)
 
     # -------------------------------------------------------------------------------------------------------- changes
 

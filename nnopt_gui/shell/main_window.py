@@ -64,7 +64,7 @@ class MainWindow(QMainWindow):
         self.menu.add(self.specs, self.actions_by_id)
         self.toolbar = Toolbar(self.actions_by_id, self.menu, self)
         self.docks = DockArea(self)
-        self.settings_card = SettingsCard()
+        self.settings_card = SettingsCard(redraw=self.actions_by_id["redraw"])
         self.docks.add_settings(self.settings_card)
         self.timeline = Timeline(self)
         self.status = Status(controller.model, self.timeline)

@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QVBoxLayout, QWidget
 
 from nnopt_gui.widgets import theme
@@ -23,14 +24,16 @@ if TYPE_CHECKING:
 class SettingsCard(Card):
     """The choices and options of the panels make its section "View".
 
-    Signals: edited(path, value) of the experiment; option_chosen(name, value) of the view.
+    Signals: edited(path, value) of the experiment; option_chosen(name, value) of the view. The dice beside the data is
+    the action `redraw`.
     """
 
     edited = Signal(str, object)
     option_chosen = Signal(str, object)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None, redraw: QAction | None = None) -> None:
         super().__init__("Settings", parent, readout=False)
+        self._redraw = redraw
         self.form: SettingsForm | None = None
         self.options: dict[str, Row] = {}
         self._held: dict[str, Callable[[], Any]] = {}
@@ -97,7 +100,7 @@ class SettingsCard(Card):
         if self.form is None:
             from nnopt_gui.widgets.forms import SettingsForm
 
-            self.form = SettingsForm(experiment, self._page)
+            self.form = SettingsForm(experiment, self._page, {"data_seed": self._redraw} if self._redraw else {})
             self.form.edited.connect(self.edited)
             for path, reasons in self._refused.items():
                 self.form.refuse(path, reasons)

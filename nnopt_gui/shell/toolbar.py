@@ -139,8 +139,8 @@ class Toolbar(QFrame):
         self.seed = QLineEdit(self)
         self.seed.setValidator(QIntValidator(0, 2_147_483_647, self))
         self.seed.setFixedWidth(64)
-        self.seed.setToolTip("Seed of the initial weights, the examples and the batches; Enter starts again with it")
-        self.seed.setAccessibleName("Seed")
+        self.seed.setToolTip("Seed of the initial weights; Enter starts again with it, on the same data")
+        self.seed.setAccessibleName("Seed of the initial weights")
         self.seed.editingFinished.connect(self._seed_entered)
         self.seed.returnPressed.connect(self.seed.clearFocus)  # the keys of the window work again
         label.setBuddy(self.seed)

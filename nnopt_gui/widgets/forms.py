@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 from PySide6.QtCore import Signal
+from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QSizePolicy, QVBoxLayout, QWidget
 
 from nnopt.errors import NnoptError
@@ -30,8 +32,8 @@ class SettingsForm(QWidget):
     "methods[0].optimizer.lr", value a number, text, tuple or, for a chosen member or what is switched on, a struct.
 
     sections: (title, roots of the paths in it); None: those of an experiment, or one for each field that is a struct
-    itself. live(path): whether a slider emits while it moves (else only when it is let go); None: what may change
-    within a run.
+    itself. actions: buttons at the end of rows, by path. live(path): whether a slider emits while it moves (else only
+    when it is let go); None: what may change within a run.
     """
 
     edited = Signal(str, object)
@@ -40,6 +42,7 @@ class SettingsForm(QWidget):
         self,
         value: msgspec.Struct,
         parent: QWidget | None = None,
+        actions: Mapping[str, QAction] = MappingProxyType({}),
         *,
         sections: Sections | None = None,
         live: Callable[[str], bool] | None = None,
@@ -48,6 +51,7 @@ class SettingsForm(QWidget):
         self.value = value
         self.sections: dict[str, Section] = {}
         self.rows: dict[Field, Row | NoteRow] = {}
+        self._actions = actions
         self._places = sections if sections is not None else _default_sections(value)
         self._live = live or _changes_within_a_run
         self._remembered: dict[tuple[str, str], Any] = {}
@@ -119,6 +123,8 @@ class SettingsForm(QWidget):
         if field.kind == "note":
             return NoteRow(field, parent)
         row = Row(field, parent)
+        if field.path in self._actions:
+            row.add_action(self._actions[field.path])
         row.edited.connect(lambda value: self._edited(field, value))
         row.previewed.connect(lambda value: self._previewed(field, value))
         return row
@@ -204,12 +210,12 @@ def _reason(error: NnoptError) -> str:
 
 
 def _unused(value: msgspec.Struct, path: str) -> bool:
-    """Whether a setting plays no part: a function has no examples that could be taken in batches or held out, and one
-    start is enough: that of the problem, unless the formula brings its own."""
+    """Whether a setting plays no part: a function has no weights or examples to be drawn, none that could be taken in
+    batches or held out, and one start is enough: that of the problem, unless the formula brings its own."""
     function = getattr(getattr(value, "problem", None), "function", None)
     if path == "problem.function.begin" and getattr(function, "begin", None) is None:
         return True
-    return function is not None and bool(re.match(r"methods\[\d+\]\.batches\b|stop\.early\b", path))
+    return function is not None and bool(re.match(r"methods\[\d+\]\.batches\b|stop\.early\b|\w*seed$", path))
 
 
 def _changes_within_a_run(path: str) -> bool:

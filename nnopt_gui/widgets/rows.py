@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from PySide6.QtCore import QEvent, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QResizeEvent
+from PySide6.QtGui import QAction, QKeyEvent, QMouseEvent, QPainter, QPaintEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QCheckBox,
     QFileDialog,
@@ -100,6 +100,14 @@ class Row(QWidget):
             button.setAccessibleName("Choose a file")
             button.clicked.connect(self._choose_file)
             self._line.addWidget(button)
+
+    def add_action(self, action: QAction) -> None:
+        """A button at the end of the row."""
+        button = QToolButton(self)
+        button.setDefaultAction(action)
+        button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonIconOnly)
+        button.setAccessibleName(action.text())
+        self._line.addWidget(button)
 
     def _build_number(self) -> None:
         number = NumberField(self.field, self)

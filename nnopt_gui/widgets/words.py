@@ -72,9 +72,9 @@ _LABELS = {
 EXPERIMENT_SECTIONS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("Method", ("methods",)),
     ("Problem", ("problem",)),
-    ("Data", ("problem.data", "problem.validation")),
+    ("Data", ("problem.data", "problem.validation", "data_seed", "split_seed")),
     ("Network", ("problem.network", "problem.loss", "problem.l2", "problem.l1")),
-    ("Run", ("seed", "steps", "measure", "stop")),
+    ("Run", ("seed", "batch_seed", "steps", "measure", "stop")),
 )
 
 
@@ -184,5 +184,5 @@ def notes_of(value: Any) -> tuple[Note, ...]:
 def consequence(field: str, good: bool) -> str:
     """What a verdict of Robbins and Monro means for the run, where its reason has no room."""
     if "²" in field:
-        return "any noise dies out" if good else "convergence not guaranteed"
+        return "any noise dies out" if good else "not guaranteed"
     return "reaches any distance" if good else "stops short"

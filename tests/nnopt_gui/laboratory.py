@@ -9,13 +9,14 @@ from typing import Any
 from nnopt.objectives.datasets import Data
 from nnopt.objectives.functions import Function
 from nnopt.optimizers.base import Optimizer
-from nnopt.runs.experiment import Architecture, Experiment, FunctionProblem, Method, NetworkProblem, Stop
+from nnopt.runs.experiment import Architecture, Experiment, FunctionProblem, Method, NetworkProblem, Stop, one_seed
 
 
 def network(steps: int = 500, seed: int = 1, lr: float = 0.1) -> Experiment:
     """A small network on circles."""
     problem = NetworkProblem(Data.registry.decode({"name": "circle", "points": 40}), Architecture((3,)))
-    return Experiment(problem, (Method(Optimizer.registry.decode({"name": "sgd", "lr": lr})),), seed=seed, steps=steps)
+    method = Method(Optimizer.registry.decode({"name": "sgd", "lr": lr}))
+    return one_seed(Experiment(problem, (method,), steps=steps), seed)
 
 
 def valley(steps: int = 100_000, lr: float = 1e-4, name: str = "sgd") -> Experiment:

@@ -15,7 +15,7 @@ from nnopt import optimizers
 from nnopt.objectives import functions
 from nnopt.objectives.datasets import Data
 from nnopt.optimizers.base import Optimizer
-from nnopt.runs.experiment import Architecture, Experiment, FunctionProblem, Method, NetworkProblem
+from nnopt.runs.experiment import Architecture, Experiment, FunctionProblem, Method, NetworkProblem, one_seed
 from nnopt.runs.run import Run
 from nnopt_gui.panels.base import Intent, Panel
 from nnopt_gui.state.view import View
@@ -31,7 +31,7 @@ def network_run(hidden: tuple[int, ...] = (3,), points: int = 60, steps: int = 0
     """A small network on circles, `steps` updates on."""
     data = Data.registry.get("circle")(points=points)
     problem = NetworkProblem(data, Architecture(hidden=hidden))
-    run = Run(Experiment(problem, methods=(Method(optimizers.get("sgd")(lr=lr)),), seed=3, steps=20_000))
+    run = Run(one_seed(Experiment(problem, methods=(Method(optimizers.get("sgd")(lr=lr)),), steps=20_000), 3))
     run.advance(steps)
     return run
 

@@ -13,7 +13,7 @@ from nnopt.analysis.plateaus import PlateauDetector
 from nnopt.objectives import datasets
 from nnopt.objectives.network import GlorotUniform
 from nnopt.optimizers.batches import Full
-from nnopt.runs.experiment import Architecture, Experiment, Method, NetworkProblem
+from nnopt.runs.experiment import Architecture, Experiment, Method, NetworkProblem, one_seed
 from nnopt.runs.run import Run
 from nnopt_gui.panels.base import Intent, Panel
 from nnopt_gui.state.view import View
@@ -35,7 +35,7 @@ def network_run(
     architecture = Architecture(hidden, initial=initial or GlorotUniform())
     problem = NetworkProblem(datasets.get(data, **settings), architecture, loss=loss, l2=l2)
     method = Method(optimizer or optimizers.get("adam")(lr=0.03), batches=batches or Full())
-    run = Run(Experiment(problem, (method,), seed=seed, steps=max(steps, 1)))
+    run = Run(one_seed(Experiment(problem, (method,), steps=max(steps, 1)), seed))
     run.advance(steps)
     return run
 

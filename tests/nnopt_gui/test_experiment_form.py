@@ -166,7 +166,7 @@ def test_a_file_is_chosen_with_the_button(qtbot: Any, styled: QApplication, monk
 @pytest.mark.parametrize(
     ("schedule", "said"),
     [
-        ("constant", ["reaches any distance", "convergence not guaranteed"]),
+        ("constant", ["reaches any distance", "not guaranteed"]),
         ("inverse_time", ["reaches any distance", "any noise dies out"]),
         ("exponential", ["stops short", "any noise dies out"]),
     ],

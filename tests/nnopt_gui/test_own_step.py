@@ -14,7 +14,7 @@ from nnopt import optimizers
 from nnopt.objectives import functions
 from nnopt.objectives.datasets import Data
 from nnopt.optimizers.batches import Batches
-from nnopt.runs.experiment import Architecture, Experiment, Method, NetworkProblem
+from nnopt.runs.experiment import Architecture, Experiment, Method, NetworkProblem, one_seed
 from nnopt.runs.run import Run
 from nnopt_gui.panels import landscape_steps, own_step
 from nnopt_gui.panels.landscape_model import Ask, landscapes
@@ -28,7 +28,7 @@ STEP = 4
 def run_of(method: str, batch: int | None) -> Run:
     problem = NetworkProblem(Data.registry.get("circle")(points=40), Architecture(hidden=(4,)))
     batches = Batches.registry.get("full")() if batch is None else Batches.registry.get("mini")(size=batch)
-    run = Run(Experiment(problem, (Method(optimizers.get(method)(), batches=batches),), seed=2, steps=STEP + 2))
+    run = Run(one_seed(Experiment(problem, (Method(optimizers.get(method)(), batches=batches),), steps=STEP + 2), 2))
     run.advance(STEP + 2)
     return run
 
