@@ -82,7 +82,7 @@ def slow_swing(mean: Array, fast: float) -> float:
     n = len(mean)
     rises = [np.quantile(mean[m:] - mean[:-m], 0.75) for m in (n // 100, n // 50, n // 25, n // 12) if m >= 1]
     explained = float(np.sqrt(2.0)) * 0.6745 * fast
-    return float(np.sqrt(max(0.0, max(rises, default=0.0) ** 2 - explained**2)))
+    return float(np.sqrt(max(0.0, max([0.0, *rises]) ** 2 - explained**2)))
 
 
 def running_mean(curve: Array, half: int) -> Array:

@@ -84,7 +84,7 @@ def flat_stretches(
     """
     n = len(curve)
     smooth = median_filter(curve, 2 * round(SPIKE * n) + 1, mode="nearest")
-    scale = max(largest_descent(smooth), least_scale)
+    scale = max(_largest_descent(smooth), least_scale)
     if scale <= ROUNDING * max(size, float(np.median(np.abs(smooth)))):
         return [Flat(0, n, float(np.mean(smooth)))] if n > shortest else []
     # in units of the scale; an explosion is kept within what can be squared
@@ -130,7 +130,7 @@ def _is_left_by_a_drop(mean: Array, flat: Flat, drop: float) -> bool:
     return bool(falls.any()) and not (rises.any() and int(rises.argmax()) < int(falls.argmax()))
 
 
-def largest_descent(curve: Array) -> float:
+def _largest_descent(curve: Array) -> float:
     """The scale of a run: the most that it falls from an earlier to a later point; for a curve that only rises, its
     range."""
     descent = float(np.max(np.maximum.accumulate(curve) - curve))

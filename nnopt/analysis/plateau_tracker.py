@@ -322,8 +322,8 @@ def follow(tracker: PlateauTracker, history: History, most: int | None = None) -
     >>> import nnopt
     >>> history = nnopt.minimize(nnopt.functions.get("plateau"), nnopt.optimizers.SGD(lr=0.1), steps=200)
     >>> tracker = PlateauTracker(floor=0.0)
-    >>> follow(tracker, history), tracker.plateaus(history.length)
-    (True, (Plateau(start=0, stop=201, level=0.99..., escaped=False),))
+    >>> follow(tracker, history), [(one.start, one.stop, one.escaped) for one in tracker.plateaus(history.length)]
+    (True, [(0, 201, False)])
     """
     columns = history.columns
     steps, losses = columns["step"], columns["training_loss"]

@@ -58,6 +58,7 @@ class PlateauDetector:
 
     shortest: fraction of the run, in (0, 1). Raises: SettingsError outside.
 
+    >>> import numpy as np
     >>> detector, t = PlateauDetector(), np.arange(1000)
     >>> detector.extend(1 / (1 + np.exp((t - 500) / 20)))
     >>> [(round(plateau.level, 2), plateau.escaped) for plateau in detector.plateaus()]
@@ -100,7 +101,7 @@ class PlateauDetector:
         if known < FEWEST_STEPS:
             return ()
         if self._answer is None or self._answer[0] != (known, bins.width):
-            found = stretches(bins, known, self.shortest)
+            found = _stretches(bins, known, self.shortest)
             self._answer = ((known, bins.width), found)
         plateaus = list(self._answer[1])
         if plateaus and plateaus[-1].stop == bins.first + known and bins.last > plateaus[-1].stop:
@@ -114,7 +115,7 @@ class PlateauDetector:
         return length // grid * grid
 
 
-def stretches(bins: Bins, known: int, shortest: float) -> tuple[Plateau, ...]:
+def _stretches(bins: Bins, known: int, shortest: float) -> tuple[Plateau, ...]:
     """The flat stretches of the first `known` steps (whole bins) that were fed, in steps. shortest: as a fraction."""
     curve, begin, width = bins.curve(known // bins.width, FEWEST_STEPS)
     if not len(curve):
@@ -131,6 +132,7 @@ def stretches(bins: Bins, known: int, shortest: float) -> tuple[Plateau, ...]:
 def find_plateaus(loss: npt.ArrayLike) -> list[Plateau]:
     """The plateaus of a whole loss curve (T,): what `PlateauDetector` says after the same steps.
 
+    >>> import numpy as np
     >>> find_plateaus(np.repeat([2.0, 1.0], [400, 600]))  # doctest: +NORMALIZE_WHITESPACE
     [Plateau(start=0, stop=399, level=2.0, escaped=True),
      Plateau(start=400, stop=1000, level=1.0, escaped=False)]

@@ -23,6 +23,7 @@ from nnopt.runs.state import Outcome
 from nnopt_gui.panels.loss_curves import LossPanel
 from nnopt_gui.panels.loss_curves_data import (
     BLOCKS,
+    CURVATURE,
     Envelope,
     intervention_words,
     last_step,
@@ -390,3 +391,52 @@ def test_the_sentence_is_that_of_the_run_that_is_shown(qtbot: Any, panel: LossPa
     function = Run(Experiment(FunctionProblem(functions.get("rosenbrock")), steps=5))
     show(qtbot, panel, view_of(function, number=2))
     assert panel.readout.text == "Loss 24.20 after 0 steps, no plateau so far."
+
+
+def test_the_link_answers_with_gradient_and_curvature(qtbot: Any, panel: LossPanel, plain: Run) -> None:
+    heard = show(qtbot, panel, view_of(plain, 20))
+    panel.link_activated.emit(CURVATURE)
+    assert intents(heard, "choose") == [{"name": "loss.asked", "value": "1:20"}]
+    view = view_of(plain, 20, choices={"loss.asked": "1:20"})
+    feed(panel, view)
+    picture = panel.picture(view)
+    assert picture is not None
+    panel.draw(view, *picture.compute())
+    theta = plain.history.seek(20).theta
+    lowest = np.linalg.eigvalsh(view.objective.hessian(theta))[0]
+    assert lowest < 0
+    gradient = numbers.number(float(np.linalg.norm(view.objective.gradient(theta))), 2)
+    assert panel.readout.text == (
+        f"Step 20: |gradient| {gradient}, smallest curvature {numbers.number(lowest, 2)}: a saddle, it will escape."
+    )
+    feed(panel, view_of(plain, 21))
+    assert "saddle" not in panel.readout.text
+
+
+def test_at_an_earlier_step_the_readout_is_of_that_step(qtbot: Any, panel: LossPanel, plain: Run) -> None:
+    show(qtbot, panel, view_of(plain, 100))
+    row = plain.history.row(100)
+    gap = row["validation_loss"] - (row["training_loss"] - row["penalty"])
+    assert row["penalty"] > 0
+    assert panel.readout.text.startswith("Step 100")
+    assert (
+        f"validation {numbers.number(row['validation_loss'], 4)}, gap {numbers.number(gap, 3)}." in panel.readout.text
+    )
+
+
+def test_a_loss_that_shot_up_after_its_fall_is_said_to_be_above_it() -> None:
+    plateaus = (Plateau(0, 180, 0.69, True), Plateau(300, 430, 0.15, False))
+    said = sentence(plateaus, 600, 1.5, Outcome("running", 600))
+    assert "then a fall of <b>0.54</b>. Now above it: <b>1.500</b>." in said
+
+
+def test_the_axis_begins_at_the_least_possible_loss_unless_it_is_seen_close_up(
+    qtbot: Any, panel: LossPanel, plain: Run
+) -> None:
+    run = Run(Experiment(FunctionProblem(functions.get("plateau")), steps=40))
+    run.advance(40)
+    show(qtbot, panel, view_of(run))
+    low, high = panel.plot.view.viewRange()[1]
+    assert low <= 0.0 < 1.0 < high
+    feed(panel, view_of(run, choices={"loss.from": "curve"}))
+    assert panel.plot.view.viewRange()[1][0] > 0.5
