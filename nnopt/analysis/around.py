@@ -11,6 +11,7 @@ import numpy.typing as npt
 from nnopt.analysis.curvature import (
     EXACT_STEP,
     MOST_PARAMETERS,
+    NOT_KNOWN,
     Spectrum,
     extreme_spectrum,
     hessian_of,
@@ -27,7 +28,8 @@ class Around:
     """Value, gradient, Hessian, spectrum and Newton steps of `objective` at theta (P,), each computed once, when it is
     asked for first; from several threads too, of which the others then wait.
 
-    value, gradient: if they are known already. most: parameters up to which the whole Hessian is made.
+    value, gradient: if they are known already. most: parameters up to which the whole Hessian is made. iterate: whether
+    above them the Newton step is searched for by iteration, which may take minutes; if not, it is not known there.
 
     >>> from nnopt.objectives import functions
     >>> here = Around(functions.get("saddle"), np.array([1.0, 0.5]))  # x^2 - y^2
@@ -44,10 +46,12 @@ class Around:
         value: float | None = None,
         gradient: Array | None = None,
         most: int = EXACT_STEP,
+        iterate: bool = True,
     ) -> None:
         self.objective = objective
         self.theta = theta
         self.most = most
+        self.iterate = iterate
         self._first = None if value is None or gradient is None else (value, gradient)
         self._hessian: Array | None = None
         self._spectrum: Spectrum | None = None
@@ -128,7 +132,9 @@ class Around:
         with self._lock:
             if damping not in self._newton:
                 whole = self.hessian
-                if whole is None:
+                if whole is None and not self.iterate:
+                    self._newton[damping] = np.full_like(self.theta, np.nan), NOT_KNOWN
+                elif whole is None:
                     self._newton[damping] = newton_step_at(self.objective, self.theta, self.gradient, damping)
                 else:
                     self._newton[damping] = newton_step(whole, self.gradient, damping)

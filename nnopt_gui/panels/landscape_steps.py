@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from nnopt.analysis.around import Around
-from nnopt.analysis.curvature import EXACT_STEP, MOST_PARAMETERS, NOT_KNOWN
+from nnopt.analysis.curvature import EXACT_STEP, MOST_PARAMETERS
 from nnopt.objectives.functions import Function
 from nnopt_gui.panels.own_step import OwnStep, own_step
 from nnopt_gui.panels.slice_model import HEAVY, Vector, work
@@ -24,8 +24,6 @@ from nnopt_gui.state.view import View
 
 #: parameters times examples times Hessian-vector products that a picture may cost
 COSTLY = 2e10
-#: products that an iterated Newton step may take
-PRODUCTS = 600
 #: states whose steps are kept, and of those with a large Hessian
 KEPT, KEPT_LARGE = 8, 2
 
@@ -98,7 +96,7 @@ class _Known:
     def __init__(self, view: View, stage: Any) -> None:
         self.history, self.objective, self.stage = view.history, view.objective, stage
         self.state = view.state
-        self.around = Around(view.objective, view.state.theta)
+        self.around = Around(view.objective, view.state.theta, iterate=False)
         self.whole: dict[float, Steps] = {}
         self.lock = RLock()
         self._own: tuple[OwnStep | None] | None = None
@@ -142,7 +140,8 @@ _memory = _Memory()
 
 def around(view: View) -> Around | None:
     """The full loss around the view's theta, shared by all panels; None where its curvature would take too long."""
-    return _memory.find(view).around if affordable(view.objective) else None
+    large = int(view.objective.size) > EXACT_STEP  # there no Hessian is made
+    return _memory.find(view).around if large or affordable(view.objective) else None
 
 
 def first_steps(view: View) -> Steps:
@@ -191,9 +190,10 @@ def _steps(view: View, known: _Known, damping: float) -> Steps:
         if rate is None:
             rate = _careful_rate(here) if exact else math.nan
         newton, note = None, ""
-        if finite and (exact or (here.theta.size > EXACT_STEP and PRODUCTS * work(objective) < COSTLY)):
+        if finite and exact:
             newton, note = here.newton(damping)
-            newton = None if note == NOT_KNOWN else newton
+        elif here.theta.size > EXACT_STEP:
+            note = f"the Newton step is not known: more than {EXACT_STEP:,} parameters"
         steps = Steps(
             here.theta,
             here.value,

@@ -155,3 +155,11 @@ def test_a_batchs_step_can_be_compared_with_the_full_loss():
     np.testing.assert_allclose(batch.gradient_step, batch.taken, rtol=1e-12)
     np.testing.assert_allclose(full.spectrum.values, np.linalg.eigvalsh(objective.hessian(theta))[::-1], atol=1e-10)
     np.testing.assert_allclose(full.spectrum.vectors @ full.taken_along, full.taken, atol=1e-12)
+
+
+def test_where_no_iteration_is_wanted_a_large_newton_step_is_not_known():
+    bowl = Bowl(np.linspace(1.0, 2.0, 3000))
+    here = Around(bowl, np.ones(3000), iterate=False)
+    step, note = here.newton(0.1)
+    assert np.isnan(step).all()
+    assert (note, bowl.products, here.hessian) == (NOT_KNOWN, 0, None)
