@@ -19,9 +19,7 @@ from nnopt.errors import NnoptError, unknown_name
 
 Mode = Literal["light", "dark", "system"]
 
-REGULAR: Final = 400
-MEDIUM: Final = 500
-BOLD: Final = 600
+REGULAR, MEDIUM, BOLD = 400, 500, 600
 _FACES = ("Inter-Regular.otf", "Inter-Medium.otf", "Inter-SemiBold.otf")
 
 
@@ -233,18 +231,15 @@ DARK: Final = Theme(
 
 # role: (width in px, dash in units of that width); a role without an entry is solid, 1 px
 _STROKES: Final[dict[str, tuple[float, tuple[float, ...]]]] = {
-    "training": (2.2, ()),
     "validation": (1.8, (6, 2, 1.5, 2)),
-    "gradient": (3.0, ()),
+    **dict.fromkeys(("gradient", "own"), (3.0, ())),
     "newton": (2.4, ()),
-    "own": (3.0, ()),
-    "radius": (1.6, (4, 3)),
     "model": (2.0, (5, 3)),
     "trust": (1.8, (1, 2)),
     "tangent": (1.5, ()),
     "trail": (1.2, ()),
+    **dict.fromkeys(("training", "boundary"), (2.2, ())),
     "this_step": (2.0, ()),
-    "boundary": (2.2, ()),
     "boundary_soft": (1.0, (4, 4)),
     "intervention": (1.0, (2, 3)),
     "flat_edge": (1.0, (4, 3)),
