@@ -134,6 +134,7 @@ _ROOMS = {
     "solutions": ("votes", "disagreement", "disagreement_map", "differences", "clusters", "histogram"),
     "noise": ("gradient_noise", "measure_noise", "epoch_times"),
     "explanation": ("explain",),
+    "plateau_tracker": ("plateaus_of", "PlateauTracker"),
     "plateaus": ("find_plateaus", "PlateauDetector"),
 }  # fmt: skip
 _HOMES = {name: room for room, names in _ROOMS.items() for name in names}

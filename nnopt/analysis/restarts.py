@@ -112,7 +112,7 @@ class _Job:
         chosen = self.experiment.methods[self.method]
         return Ensemble(
             self.problem.objective, chosen.optimizer, [self.problem.initial(seed) for seed in seeds],
-            schedule=chosen.schedule, batches=chosen.batches, seeds=[self.experiment.batch_seed] * len(seeds),
+            schedule=chosen.schedule, batches=chosen.batches, seeds=seeds, batch_seed=self.experiment.batch_seed,
             every=measured_every(self.problem, self.method), stop=self.experiment.stop,
             held_out=self.problem.held_out, dtype=self.dtype,
         )  # fmt: skip

@@ -34,10 +34,10 @@ class Ensemble:
 
     objective: a `NetworkObjective` (batched) or anything that `minimize` takes (one by one). optimizer: any method;
     elementwise rules are applied to all runs in one go, others (curvature, line searches) run by run. starts (K, P).
-    schedule, batches: as in a run. seeds: of the batches, one per run (0 .. K-1). every: steps between measurements
-    of the full loss (an epoch). stop: limits for "converged" and "diverged" (gradient norm of the full loss, looked at
-    when that is measured), and when to stop early. held_out: an objective on other examples, which is measured too.
-    dtype: float64, or float32, which is about twice as fast.
+    schedule, batches: as in a run. seeds: of the batches, one per run (0 .. K-1); batch_seed: one for all of them
+    instead. every: steps between measurements of the full loss (an epoch). stop: limits for "converged" and "diverged"
+    (gradient norm of the full loss, looked at when that is measured), and when to stop early. held_out: an objective on
+    other examples, which is measured too. dtype: float64, or float32, which is about twice as fast.
 
     `advance` makes updates, `result` says where the runs are; one thread at a time.
     Raises: ShapeError, SettingsError, UnsupportedError for what does not fit.
@@ -61,6 +61,7 @@ class Ensemble:
         schedule: Schedule | None = None,
         batches: Batches | None = None,
         seeds: Sequence[int] | None = None,
+        batch_seed: int | None = None,
         every: int | None = None,
         stop: Stop | None = None,
         held_out: Any = None,
@@ -79,7 +80,8 @@ class Ensemble:
         self.optimizer = optimizer
         self.step = 0
         self._seeds = _seeds(seeds, count)
-        self._samplers = _samplers(objective, batches, self._seeds)
+        drawn_by = self._seeds if batch_seed is None else np.full(count, batch_seed)
+        self._samplers = _samplers(objective, batches, drawn_by)
         epoch = self._samplers[0].steps_per_epoch if self._samplers else 1
         if every is not None and every < 1:
             raise SettingsError(f"Ensemble: expected every >= 1, got {every}")

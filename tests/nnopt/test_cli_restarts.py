@@ -51,7 +51,7 @@ def test_the_command_line_sums_restarts_up(capsys, tmp_path, experiment_file):
     assert (code, errors) == (0, "")
     experiment = set_path(set_path(default_experiment(), "methods[0].optimizer", "adam"), "steps", 300)
     found = restart(experiment, [*range(16), 40])
-    assert fact(printed, "seeds") == "17, up to 300 updates each"
+    assert fact(printed, "seeds") == "17 of the initial weights, up to 300 updates each"
     assert fact(printed, "outcomes") == "stopped 17"
     best = found.best
     words = f"seed {found.seeds[best]}: training loss {found.losses[best]:.4g}, validation loss"
@@ -88,7 +88,7 @@ def test_without_a_file_the_default_experiment_is_started_again_from_64_seeds(ca
     code, printed, _ = call(capsys, "--steps", 2)
     assert code == 0
     assert fact(printed, "problem") == "circle (400 examples), network 2-8-1 tanh"
-    assert fact(printed, "seeds") == "64, up to 2 updates each"
+    assert fact(printed, "seeds") == "64 of the initial weights, up to 2 updates each"
 
 
 def test_diverged_runs_are_counted_and_no_bar_is_theirs(capsys, tmp_path):
@@ -253,14 +253,13 @@ def test_parts_that_are_interrupted_are_missing_and_nothing_is_written(tmp_path,
 
 @posix
 def test_parts_that_are_done_at_an_interrupt_are_written(tmp_path):
-    printed, rows = interrupted(tmp_path, 3, "--steps", 3000, "--seeds", "0..63", "--workers", 2)
+    printed, rows = interrupted(tmp_path, 3, "--steps", 800, "--seeds", "0..255", "--workers", 2)
     seeds = [int(row["seed"]) for row in rows]
-    assert 0 < len(seeds) < 64
-    assert fact(printed, "interrupted") == f"{64 - len(seeds)} of 64 seeds are missing"
+    assert 0 < len(seeds) < 256
+    assert fact(printed, "interrupted") == f"{256 - len(seeds)} of 256 seeds are missing"
     assert fact(printed, "outcomes") == f"stopped {len(seeds)}"
-    # whole parts of eight
-    assert seeds == [8 * part + k for part in sorted({seed // 8 for seed in seeds}) for k in range(8)]
-    assert {int(row["steps_made"]) for row in rows} == {3000}
+    assert seeds == [32 * part + k for part in sorted({seed // 32 for seed in seeds}) for k in range(32)]  # whole parts
+    assert {int(row["steps_made"]) for row in rows} == {800}
 
 
 @posix
