@@ -165,7 +165,8 @@ def _resolve(kind: Any, raw: Any) -> Any:
     kind = plain(kind)
     registry = getattr(kind, "registry", None)
     if isinstance(registry, Registry) and not _is_struct(kind) and isinstance(raw, dict):
-        return registry.get(raw[TAG_FIELD])
+        name = raw.get(TAG_FIELD)
+        return registry.get(name) if isinstance(name, str) and name in registry.names() else kind
     for option in typing.get_args(kind):
         struct = plain(option)
         if _is_struct(struct) and isinstance(raw, dict) and raw.get(KIND_FIELD) == struct.__struct_config__.tag:
