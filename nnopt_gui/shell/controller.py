@@ -163,6 +163,10 @@ class Controller(QObject):
             self._soon.start(max(0, math.ceil(FRAME_MS / 2 - since)))
 
     def _on_timer(self) -> None:
+        if self._after_painting.isActive():
+            # after a long frame both timers are due at once, and all is painted that was to be
+            self._after_painting.stop()
+            self._painted()
         now = perf_counter()
         seconds, self._last_frame = now - self._last_frame, now
         self.frame(seconds)

@@ -3,6 +3,7 @@ controller."""
 
 from __future__ import annotations
 
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -33,6 +34,10 @@ if TYPE_CHECKING:
 SMALLEST = (960, 620)
 #: updates per second at the first launch: slow enough to see what happens
 FIRST_SPEED = 60.0
+
+
+#: seconds between two looks at what the panels offer, while a run plays
+OFFERING = 0.25
 
 
 class MainWindow(QMainWindow):
@@ -140,6 +145,7 @@ class MainWindow(QMainWindow):
         theme.changed.connect(self._redraw)
         self._shown_experiment: Any = None
         self._shown_run = 0
+        self._offered = 0.0
         self._undo_labels: tuple[str, str] | None = None
         self._show_playing(model.playing)
         self._show_view_menu()
@@ -173,7 +179,10 @@ class MainWindow(QMainWindow):
     def _on_frame(self) -> None:
         self.session.frame()
         self.status.show()
-        self.settings_card.show_choices(self.controller.model.choices)
+        now, model = perf_counter(), self.controller.model
+        if not model.playing or now - self._offered > OFFERING:
+            self._offered = now
+            self.settings_card.show_choices(model.choices)
         self._show_undo()
 
     def _show_undo(self) -> None:

@@ -91,6 +91,12 @@ class Axis(pg.AxisItem):
             self._fit_words()
         super().resizeEvent(ev)
 
+    def updateAutoSIPrefix(self) -> None:
+        """There are no prefixes; pyqtgraph's own sets the name anew with each change of the range."""
+        self.autoSIPrefixScale = 1.0
+        self.picture = None
+        self.update()
+
     def paint(self, p: QPainter, opt: Any, widget: QWidget | None = None) -> None:
         specs = self.generateDrawSpecs(p)
         if specs is None:

@@ -196,14 +196,16 @@ class Overlay(pg.GraphicsObject):
 
     def pixel(self, x: float, y: float) -> QPointF:
         """Data coordinates (logarithms on a log axis) to view-box pixels; far away ones are drawn in."""
-        if self._box is None:
+        box = self._box
+        if box is None:
             return QPointF()
-        (x0, x1), (y0, y1) = self._box.viewRange()
-        left, top, right, bottom = self._box.rect().getCoords()
+        state = box.state  # asked hundreds of times a frame: as it lies there, not as a copy
+        (x0, x1), (y0, y1) = state["viewRange"]
+        left, top, right, bottom = box.rect().getCoords()
         fx, fy = (x - x0) / ((x1 - x0) or 1), (y - y0) / ((y1 - y0) or 1)
-        if self._box.xInverted():
+        if state["xInverted"]:
             fx = 1 - fx
-        if self._box.yInverted():
+        if state["yInverted"]:
             fy = 1 - fy
         fx, fy = max(-FAR, min(fx, FAR)), max(-FAR, min(fy, FAR))
         return QPointF(left + fx * (right - left), bottom - fy * (bottom - top))

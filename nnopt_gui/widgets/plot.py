@@ -358,7 +358,7 @@ class LabPlot(pg.PlotWidget):
         if not self._legend_placed:
             self.place_legend()
         elif self.legend.entries and not self._legend_rest.isActive():
-            self._legend_rest.start()
+            self._legend_rest.start(LEGEND_PACE * (4 if self.running else 1))
         super().paintEvent(event)
 
     def render(self, painter: QPainter, *place: Any) -> None:

@@ -4,6 +4,7 @@ ones, where there is the height for them; what does not fit there either is elid
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from html.parser import HTMLParser
 
 from PySide6.QtCore import QEvent, QPointF, QRectF, QSize, Qt, Signal
@@ -61,12 +62,17 @@ class _Parser(HTMLParser):
 
 def parse(html: str) -> list[Run]:
     """Runs of `<b>`, `<a href="...">` and `<span role="gradient">` (or `style="color:#..."`); others are ignored."""
+    return list(_parsed(html))
+
+
+@lru_cache(maxsize=64)  # a sentence is measured, shown and read out
+def _parsed(html: str) -> tuple[Run, ...]:
     if "<" not in html and "&" not in html:
-        return [Run(html)] if html else []
+        return (Run(html),) if html else ()
     parser = _Parser()
     parser.feed(html)
     parser.close()
-    return parser.runs
+    return tuple(parser.runs)
 
 
 def plain(html: str) -> str:
