@@ -33,6 +33,8 @@ from nnopt_gui.state.undo import Place, Undo
 from nnopt_gui.widgets.words import change_words
 
 _OF_EXAMPLES = (AddExample, MoveExample, RemoveExample)
+#: settings that begin a run anew on the same examples, those that were added, moved or removed too
+_OF_OTHER_CHANCE = ("seed", "batch_seed")
 
 
 def _other(seed: int) -> int:
@@ -137,7 +139,8 @@ class Editing:
             for sentence in said:
                 self._model.say("info", sentence)
             name = path.rsplit(".", 1)[-1].replace("_", " ")
-            self.start(self._with_budget(changed), f"change of {name}")
+            again = self._again if path in _OF_OTHER_CHANCE else self.start
+            again(self._with_budget(changed), f"change of {name}")
 
     def intent(self, kind: str, values: dict[str, Any]) -> None:
         """What a panel says that the user did; unknown kinds are another's."""

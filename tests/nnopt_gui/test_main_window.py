@@ -117,6 +117,58 @@ def test_r_takes_another_seed_and_shift_r_the_same_again(qtbot, window):
     assert window.toolbar.seed.text() == str(model.experiment.seed)
 
 
+def drawn(model):
+    """Examples, classes, and which of them are held out, as plain numbers."""
+    problem = model.run.problem
+    return problem.dataset.X.tolist(), problem.dataset.y.tolist(), problem.training.tolist()
+
+
+def start_of(model):
+    return model.history.seek(0).theta.tolist()
+
+
+def test_r_keeps_the_examples_and_the_split_and_takes_other_weights(qtbot, window):
+    to(qtbot, window, 5)
+    model = window.controller.model
+    examples, theta, reached = drawn(model), start_of(model), model.history.seek(5).theta.tolist()
+    press(window, Qt.Key.Key_R, Qt.KeyboardModifier.ShiftModifier)
+    qtbot.waitUntil(lambda: model.head == 0)
+    to(qtbot, window, 5)
+    assert (drawn(model), start_of(model)) == (examples, theta)
+    assert model.history.seek(5).theta.tolist() == reached
+    press(window, Qt.Key.Key_R)
+    qtbot.waitUntil(lambda: model.experiment.seed != 1)
+    assert drawn(model) == examples
+    assert start_of(model) != theta
+
+
+@pytest.mark.parametrize("name", ["seed", "batch_seed"])
+def test_a_seed_in_the_settings_keeps_an_example_that_was_added_by_hand(qtbot, window, name):
+    model = window.controller.model
+    window.controller.editing.intent("add_example", {"x": [0.5, 0.25], "y": 1})
+    qtbot.waitUntil(lambda: model.run.problem.dataset.n == 41)
+    examples = drawn(model)
+    window.controller.editing.set(name, 7)
+    qtbot.waitUntil(lambda: getattr(model.experiment, name) == 7)
+    assert drawn(model) == examples
+
+
+def test_the_dice_beside_the_data_draws_other_examples_and_keeps_the_weights(qtbot, window):
+    to(qtbot, window, 5)
+    model = window.controller.model
+    (X, _, training), theta, before = drawn(model), start_of(model), model.experiment.data_seed
+    dice = window.settings_card.form.row("data_seed").findChild(QToolButton)
+    assert "examples" in dice.toolTip()
+    dice.click()
+    qtbot.waitUntil(lambda: model.experiment.data_seed != before)
+    assert drawn(model)[0] != X
+    assert drawn(model)[2] != training
+    assert (model.experiment.seed, start_of(model)) == (1, theta)
+    window.controller.editing.undo()
+    qtbot.waitUntil(lambda: model.experiment.data_seed == before)
+    assert drawn(model)[0] == X
+
+
 def test_undo_and_redo_by_key_and_button(qtbot, window):
     model = window.controller.model
     assert not button(window, "undo").isEnabled()
