@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from nnopt.errors import DataError, ShapeError
 from nnopt.objectives.activations import Activation, Array
 from nnopt.objectives.kernels_scratch import Scratch
 from nnopt.objectives.losses import Loss
@@ -266,3 +267,27 @@ def hidden(network: Network, theta: Array, inputs: Array) -> list[Array]:
         for out, activations in zip(layers, space.hidden, strict=True):
             out[part] = activations.T
     return layers
+
+
+def with_ones(X: npt.ArrayLike, network: Network, where: str) -> Array:
+    """X (N, D), checked, as the kernels want it: float64 (D + 1, N) with a last row of ones. where: begins what is said.
+
+    Raises: ShapeError, DataError for what is not finite.
+
+    >>> with_ones([[2.0], [4.0]], Network((1, 1)), "outputs")
+    array([[2., 4.],
+           [1., 1.]])
+    """
+    try:
+        given = np.asarray(X, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ShapeError(f"{where}: expected X as numbers of shape (N, {network.inputs}): {error}") from None
+    if given.ndim != 2 or given.shape[1] != network.inputs:
+        raise ShapeError(f"{where}: expected X of shape (N, {network.inputs}) for {network!r}, got {given.shape}")
+    inputs = np.ones((network.inputs + 1, len(given)))
+    inputs[:-1] = given.T
+    bad = ~np.isfinite(inputs).all(axis=0)
+    if bad.any():
+        row = int(bad.argmax())
+        raise DataError(f"{where}: expected finite X, got {given[row].tolist()} at example {row}")
+    return inputs

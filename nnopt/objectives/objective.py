@@ -9,11 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from nnopt.blas import one_thread
-from nnopt.errors import DataError, SettingsError, ShapeError
+from nnopt.errors import SettingsError, ShapeError
 from nnopt.objectives import kernels, kernels_batched
 from nnopt.objectives.activations import Array
 from nnopt.objectives.hessian import hessian_sum
 from nnopt.objectives.hessian_products import LinearizedSum, hvp_sum, hvp_sums
+from nnopt.objectives.kernels import with_ones
 from nnopt.objectives.losses import Loss, loss_function
 from nnopt.objectives.network import Network
 from nnopt.objectives.precision import LARGEST, ROUNDING, SMALLEST, UNSEEN, output_error
@@ -93,7 +94,7 @@ class NetworkObjective:
     ) -> None:
         one_thread()
         function = loss_function(loss)
-        inputs = _with_ones(X, network, "NetworkObjective")
+        inputs = with_ones(X, network, "NetworkObjective")
         targets = function.encode(y, network.outputs)
         n = inputs.shape[1]
         if n != targets.shape[1]:
@@ -392,7 +393,7 @@ class NetworkObjective:
             gradient += self.l1 * np.sign(theta) * self.network.weight_mask
 
     def _inputs_for(self, X: npt.ArrayLike | None) -> Array:
-        return self._inputs if X is None else _with_ones(X, self.network, "NetworkObjective.outputs")
+        return self._inputs if X is None else with_ones(X, self.network, "NetworkObjective.outputs")
 
     def _parameters(self, theta: npt.ArrayLike) -> Array:
         vector = np.asarray(theta, dtype=np.float64)
@@ -423,20 +424,3 @@ def _penalty(name: str, value: float) -> float:
     if not (isinstance(value, (int, float, np.number)) and 0 <= value < np.inf):
         raise SettingsError(f"NetworkObjective: expected {name} as a finite number >= 0, got {value!r}")
     return float(value)
-
-
-def _with_ones(X: npt.ArrayLike, network: Network, where: str) -> Array:
-    """X (N, D), checked, as the kernels want it: float64 (D + 1, N) with a last row of ones."""
-    try:
-        given = np.asarray(X, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise ShapeError(f"{where}: expected X as numbers of shape (N, {network.inputs}): {error}") from None
-    if given.ndim != 2 or given.shape[1] != network.inputs:
-        raise ShapeError(f"{where}: expected X of shape (N, {network.inputs}) for {network!r}, got {given.shape}")
-    inputs = np.ones((network.inputs + 1, len(given)))
-    inputs[:-1] = given.T
-    bad = ~np.isfinite(inputs).all(axis=0)
-    if bad.any():
-        row = int(bad.argmax())
-        raise DataError(f"{where}: expected finite X, got {given[row].tolist()} at example {row}")
-    return inputs

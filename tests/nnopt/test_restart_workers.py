@@ -86,10 +86,11 @@ def test_the_bits_of_a_run_do_not_depend_on_what_is_made_beside_it(monkeypatch, 
 
 def test_runs_that_have_ended_stay_ended_where_parts_are_put_together(monkeypatch):
     monkeypatch.setattr(restarts, "MOST", 1)
-    experiment = quick(stop={"gradient_norm": 0.003})
+    # from other weights on the same batches they end at other steps
+    experiment = set_path(quick(stop={"gradient_norm": 0.17}), "problem.network.initial", {"name": "glorot_uniform"})
     whole = restart(experiment, SEEDS, workers=1)
     steps = [outcome.step for outcome in whole.outcomes]
-    assert len(set(steps)) > 3, "all runs end at once: nothing is shown"
+    assert len(set(steps)) >= 3, "all runs end at once: nothing is shown"
     with ThreadPoolExecutor(2) as executor:
         found = restart(experiment, SEEDS, executor=executor)
     assert same(whole, found)
