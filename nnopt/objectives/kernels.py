@@ -270,7 +270,7 @@ def hidden(network: Network, theta: Array, inputs: Array) -> list[Array]:
 
 
 def with_ones(X: npt.ArrayLike, network: Network, where: str) -> Array:
-    """X (N, D), checked, as the kernels want it: float64 (D + 1, N) with a last row of ones. where: begins what is said.
+    """X (N, D), checked, as the kernels want it: float64 (D + 1, N) with a last row of ones. where: begins errors.
 
     Raises: ShapeError, DataError for what is not finite.
 
