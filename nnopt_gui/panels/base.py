@@ -79,6 +79,8 @@ class Panel(Card):
     area: ClassVar[tuple[int, int, int, int]]
     choices: ClassVar[tuple[Choice, ...]] = ()
     options: ClassVar[tuple[Option, ...]] = ()
+    #: seconds between two drawings while the worker needs the machine; what everybody looks at has none
+    pace: ClassVar[float] = 0.0
 
     #: the plot whose running lines tell that a run plays; None for a panel without one
     plot: LabPlot | None = None

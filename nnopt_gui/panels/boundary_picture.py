@@ -15,8 +15,9 @@ import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
 
-#: points along the longer side of the map
+#: points along the longer side of the map, and parameters from which it has fewer of them while a run plays
 PLAYING, COARSE, FINE = 56, 48, 176
+LARGE, PLAYING_LARGE = 1000, 40
 #: points along each side of a unit's map
 TILE = 24
 #: examples that are checked for a coarse result; all of them for a fine one
@@ -121,10 +122,15 @@ class Request:
     playing: bool
 
     @property
+    def playing_points(self) -> int:
+        """Points along the longer side of the map while a run plays."""
+        return PLAYING if self.theta.size < LARGE else PLAYING_LARGE
+
+    @property
     def units_of_work(self) -> int:
         """What the coarse map costs: places at which the network is evaluated, times its parameters."""
         checked = min(CHECKED_AT_ONCE, len(self.training) + len(self.validation))
-        return int(self.theta.size) * (round(0.62 * PLAYING**2) + checked + TILE**2 * (self.units > 0))
+        return int(self.theta.size) * (round(0.62 * self.playing_points**2) + checked + TILE**2 * (self.units > 0))
 
     @property
     def targets(self) -> Array:
@@ -135,7 +141,7 @@ class Request:
         """Coarse, then fine; coarse only while the run plays."""
         score = score_of(self, CHECKED_AT_ONCE)
         tiles, weights = unit_maps(self)
-        yield self._map(PLAYING if self.playing else COARSE, False, score, tiles, weights)
+        yield self._map(self.playing_points if self.playing else COARSE, False, score, tiles, weights)
         if not self.playing:
             if score.checked < len(self.training) + len(self.validation):
                 score = score_of(self, None)

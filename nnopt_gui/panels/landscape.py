@@ -48,6 +48,7 @@ class LandscapePanel(Panel):
     id = "landscape"
     title = "Loss landscape"
     area = (0, 1, 1, 1)
+    pace = 0.15
     choices = (Choice("plane", "Plane", PLANES),)
     options = (
         Option("model", "Quadratic model"),

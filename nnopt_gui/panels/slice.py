@@ -57,6 +57,7 @@ class SlicePanel(Panel):
     id = "slice"
     title = "Slice through the loss"
     area = (0, 0, 1, 1)
+    pace = 0.15
     choices = (Choice("direction", "Direction", (("gradient", "gradient"), ("newton", "Newton step"))),)
 
     def __init__(self, parent: Any = None) -> None:

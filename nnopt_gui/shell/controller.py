@@ -31,7 +31,7 @@ FRAME_MS = 16
 IDLE_FRAMES, IDLE_MS = 20, 500
 #: part of the time that each of the analyst's threads may compute while the worker needs the machine; and where an
 #: update takes so many seconds that it leaves the interpreter to others
-ANALYST_SHARE, LONG_UPDATE, LONG_SHARE = 0.3, 0.003, 0.85
+ANALYST_SHARE, LONG_UPDATE, LONG_SHARE = 0.22, 0.003, 1.0
 
 
 class Controller(QObject):
@@ -220,6 +220,12 @@ class Controller(QObject):
     def _painted(self) -> None:
         self.gate.open()
         self.stage.share.painted(perf_counter() - self._frame_began)
+        share = self._drawing_share()
+        if share is not None and self._timer.isActive() and not self.stage.shown:
+            # the panels that are still to be drawn need not wait for the next tick
+            wait = math.ceil(1e3 * self.stage.share.wait(share)) + 1
+            if wait < FRAME_MS:
+                self._soon.start(wait)
 
     def _drawing_share(self) -> float | None:
         if self._crowded:

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 #: part of the time that may be drawn in while the worker needs the machine, while it needs a core but hardly the
 #: interpreter, and while it plays slowly or a point is dragged (a frame shall stay short)
-WORKING, BESIDE, MOVING = 0.28, 0.5, 0.8
+WORKING, BESIDE, MOVING = 0.34, 0.25, 0.9
 #: seconds that can be saved up, and owed
 MOST, LEAST = 0.022, -0.1
 #: seconds after which a panel that has something new to show draws in any case
@@ -51,6 +51,10 @@ class DrawingShare:
             return self._credit > 0.0 or self.since(name) > OVERDUE
         planned = sum(self._costs.get(drawn, 0.0) for drawn in self._drawn)
         return planned + self._costs.get(name, MOST) <= self._credit
+
+    def wait(self, share: float) -> float:
+        """Seconds until something may be drawn again, if `share` of the time may be drawn in."""
+        return max(0.0, -self._credit / share)
 
     def since(self, name: str) -> float:
         """Seconds since this panel drew."""

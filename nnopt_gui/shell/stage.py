@@ -17,7 +17,7 @@ import msgspec
 from nnopt.errors import NnoptError
 from nnopt.runs.run import State
 from nnopt_gui.engine.analyst import Analyst, Result
-from nnopt_gui.shell.share import DrawingShare
+from nnopt_gui.shell.share import MOVING, DrawingShare
 from nnopt_gui.state.model import AppModel
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ class PanelLike(Protocol):
     """What the stage needs of a panel (`nnopt_gui.panels.base.Panel` has it)."""
 
     id: str
+    pace: float
 
     def is_shown(self) -> bool:
         """Whether the user can see it."""
@@ -73,6 +74,7 @@ class Stage:
         self._shown: dict[str, tuple[Any, ...]] = {}
         self.share = DrawingShare()
         self._round = 0.0
+        self._crowded = False
         self._ready: dict[str, Result] = {}
         #: who else gets results of the analyst, by owner
         self.listeners: dict[str, Callable[[Result], None]] = {_STATE: self._take_state}
@@ -126,6 +128,7 @@ class Stage:
         view = self.view
         assert view is not None
         self.share.begin(seconds, share)
+        self._crowded = share is not None and share < MOVING
         panels = {panel.id: panel for panel in self.panels}
         leading = [self.leader] if self.leader in panels else []
         drawn = False
@@ -133,7 +136,7 @@ class Stage:
             panel = panels[name]
             if not panel.is_shown():
                 self._hidden(panel)
-            elif self._due(panel, view, share):
+            elif self._due(panel, view, share) and not self._rests(panel):
                 if name not in leading and not self.share.may_draw(name):
                     break
                 self._draw(panel, view)
@@ -146,7 +149,14 @@ class Stage:
         view = self.view
         if view is None or (view.run, view.choices, view.probe) != (newest.run, newest.choices, newest.probe):
             return True
-        return not newest.playing or (self._round >= ROUND and self.shown)
+        if not newest.playing:
+            return True
+        waiting = (panel for panel in self.panels if panel.is_shown() and not self._rests(panel))
+        return self._round >= ROUND and all(self._shown.get(panel.id) == _signature(view) for panel in waiting)
+
+    def _rests(self, panel: PanelLike) -> bool:
+        """Whether a panel that needs less often to be new leaves the time to the others."""
+        return self._crowded and self.share.since(panel.id) < panel.pace
 
     def _due(self, panel: PanelLike, view: View, share: float | None) -> bool:
         """Whether a panel has something to draw. A picture comes to the screen with the view that is drawn next,

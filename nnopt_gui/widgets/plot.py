@@ -177,6 +177,7 @@ class LabPlot(pg.PlotWidget):
         self.view.sigRangeChangedManually.connect(self._moved_by_user)
         self.view.sigResized.connect(self._resized)
         self.scene().sigMouseMoved.connect(self._mouse_moved)
+        self.viewport().setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)  # it fills itself, nothing below it shows
         self.setMinimumSize(80, 60)
         self.setAccessibleName(f"plot of {y_label} over {x_label}" if x_label and y_label else "plot")
         theme.changed.connect(self.restyle)

@@ -14,6 +14,8 @@ from nnopt_gui.state.view import View
 class FakePanel:
     """A panel behind the protocol: remembers what it was shown."""
 
+    pace = 0.0
+
     def __init__(self, name: str = "fake") -> None:
         self.id = self.title = name
         self.shown: list[View] = []
