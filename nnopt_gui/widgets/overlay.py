@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -279,10 +280,13 @@ class LabelLayer(Overlay):
             if label.fixed:
                 label.placed = _inside(label.rect, bounds)
         now = time.perf_counter()
-        if self.running and now - self._placed < LABEL_PACE and all(key in self._last for key, _ in free):
+        kept = self.running and now - self._placed < LABEL_PACE and all(key in self._last for key, _ in free)
+        if kept:
             for key, label in free:
                 label.placed = _inside(label.rect.translated(self._last[key]), bounds)
-        elif free:
+            places = [label.placed for _, label in named]
+            kept = not any(one.intersects(other) for one, other in combinations(places, 2))
+        if free and not kept:
             self._placed = now
             obstacles = list(self.keep_free)
             for source in self.sources:

@@ -267,6 +267,17 @@ def test_words_keep_their_distance_to_what_they_name_while_a_run_plays(plot: Lab
     assert distance().manhattanLength() > 1
 
 
+def test_words_that_would_meet_are_placed_anew_at_once(plot: LabPlot) -> None:
+    first, second = plot.add(Arrow("gradient", "gradient step")), plot.add(Arrow("newton", "Newton step"))
+    first.set(-1.5, 0.5, -1.0, 0.5)
+    second.set(-1.5, -0.5, -1.0, -0.5)
+    plot.set_running(True)
+    plot.label_layer.placed()
+    second.set(-1.5, 0.5, -1.0, 0.45)
+    one, other = plot.label_layer.placed()
+    assert not one.placed.intersects(other.placed)
+
+
 def test_a_map_beside_the_view_is_not_painted(plot: LabPlot) -> None:
     empty = pixels(plot)
     HeatMap(plot, bar=False).set(np.ones((5, 5)), (10, 11, 10, 11))
