@@ -147,7 +147,10 @@ class LossPanel(Panel):
         self._view = None
 
     def _extend(self, view: View) -> None:
-        columns = view.history.columns
+        # rows that are newer than the view come with the next one: the curves end where the other panels stand
+        log = view.history.columns
+        until = int(np.searchsorted(log["step"], view.length))
+        columns = {name: log[name][:until] for name in ("step", *(column for column, _ in _CURVES))}
         steps = columns["step"]
         first = int(np.searchsorted(steps, self._taken))
         if first == len(steps):
