@@ -28,7 +28,7 @@ FINEST = 161
 #: points along each side while a run plays, and grid points times parameters times examples that they may cost
 QUICK, QUICK_COST = (7, 9, 13, 17, 25), 1.5e7
 #: parameter-times-example units that are computed before the first picture, and before others may go first
-FIRST, CHUNK = 2e8, 2e7
+FIRST, CHUNK = 2e8, 1.5e6
 #: losses beyond which float32 (it ends at 3e38) is not enough
 LARGE = 1e30
 #: part of the shown extent that is computed beyond each edge
@@ -237,7 +237,7 @@ def grids(
 ) -> Iterator[Vector | None]:
     """The loss on finer and finer grids (n, n), [i, j] at (a_i, b_j); 2 n - 1 points keep those of n. None between two
     stretches of work, where others may go first."""
-    chunk = int(max(16, min(CHUNK / work(objective), 2_000_000 / frame.origin.size)))
+    chunk = int(max(4, min(CHUNK / work(objective), 2_000_000 / frame.origin.size)))
     known: Vector | None = None
     for n in sizes:
         values = np.full((n, n), np.nan)
