@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from threading import RLock
+from threading import Lock, RLock
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -57,7 +57,8 @@ class Around:
         self._spectrum: Spectrum | None = None
         self._ends: tuple[float, float] | None = None
         self._newton: dict[float, tuple[Array, str]] = {}
-        self._lock = RLock()
+        # who asks for the gradient does not wait for a Hessian
+        self._lock, self._first_lock = RLock(), Lock()
 
     @property
     def value(self) -> float:
@@ -70,7 +71,9 @@ class Around:
         return self._value_and_gradient()[1]
 
     def _value_and_gradient(self) -> tuple[float, Array]:
-        with self._lock, np.errstate(all="ignore"):
+        if self._first is not None:
+            return self._first
+        with self._first_lock, np.errstate(all="ignore"):
             if self._first is None:
                 value, gradient = self.objective.value_and_gradient(self.theta)
                 self._first = float(value), np.asarray(gradient)

@@ -117,6 +117,10 @@ class Analyst:
             self._waiting.pop(owner, None)
             self._begun.pop(owner, None)
             self._keys.pop(owner, None)
+            if any(result.owner == owner for result in self.results):
+                left = [result for result in self.results if result.owner != owner]
+                self.results.clear()
+                self.results.extend(left)
 
     def forget_all(self) -> None:
         """The run was replaced: nothing that was asked for before is of interest, not even a first result."""
@@ -131,7 +135,7 @@ class Analyst:
     def settled(self) -> bool:
         """Nothing is computed, waits, or has not been fetched."""
         with self._lock:
-            computing = any(hand.computing is not None for hand in self._hands)
+            computing = any(hand.computing for hand in self._hands)
             return not (self._waiting or self._begun or computing or self.results)
 
     def isRunning(self) -> bool:
@@ -158,8 +162,7 @@ class Analyst:
         """The job whose next part is wanted most: urgent ones, then those that have shown the least, then those of the
         owner that had the least time."""
         with self._lock:
-            hand.computing = None
-            busy = {other.computing for other in self._hands}
+            hand.computing = False
             for owner in [owner for owner in self._waiting if owner in self._begun]:
                 if self._begun[owner].parts:  # it has shown its first result: the newer one takes over
                     del self._begun[owner]
@@ -167,7 +170,7 @@ class Analyst:
             jobs = [
                 job
                 for job in (*(job for job in self._waiting.values() if job.owner not in begun), *begun.values())
-                if job.heavy is hand.heavy and job.owner not in busy
+                if job.heavy is hand.heavy
             ]
             if not jobs:
                 return None
@@ -176,7 +179,7 @@ class Analyst:
                 del self._waiting[job.owner]
                 begun[job.owner] = job
             self._clock = max(self._clock, job.start)
-            hand.computing = job.owner
+            hand.computing = True
             return job
 
     def _one(self, job: _Job) -> None:
@@ -197,7 +200,11 @@ class Analyst:
                     if job.epoch == self._epoch and self._begun.get(job.owner) is job:
                         self.results.append(Result(job.owner, job.tag, value, job.parts))
                 job.parts += 1
-        job.start = self._used[job.owner] = job.start + time.thread_time() - began
+        with self._lock:
+            job.start = self._used[job.owner] = job.start + time.thread_time() - began
+            newer = self._waiting.get(job.owner)
+            if newer is not None:  # asked for while this one was computed, before its cost was known
+                newer.start = max(newer.start, job.start)
         if self.results:
             self._news()
 
@@ -217,8 +224,7 @@ class _Hand(QThread):
         self.heavy = heavy
         self.wake = threading.Event()
         self.closing = False
-        #: whose picture it computes
-        self.computing: str | None = None
+        self.computing = False
         self._analyst = analyst
 
     def run(self) -> None:

@@ -80,6 +80,8 @@ class LandscapePanel(Panel):
         self._picture: Picture | None = None
         self._asked = 0.0
         self._waiting = False
+        #: choices and objective that it was asked for: a result for others is not drawn
+        self._asked_for: tuple[Any, Any] = (None, None)
         #: numbers of the plane that is shown and of the one that was asked for last: there is one at a time, and a new
         #: one comes once, with its map
         self._plane = self._wanted = 0
@@ -144,7 +146,8 @@ class LandscapePanel(Panel):
         now = time.monotonic()
         # the next one is asked for once the last one has come: each continues what is shown
         soon = now - self._asked < (PATIENCE if self._waiting else PACE)
-        if view.playing and self._picture is not None and soon:
+        same = self._asked_for[0] == view.choices and self._asked_for[1] is view.objective
+        if view.playing and self._picture is not None and soon and same:
             return self._picture
         # a point that has jumped away (Home while playing, a fast run) gets a plane of its own
         ask = self._ask(view, keep and self._fits(view) and not (view.playing and self._jumped(view)))
@@ -163,6 +166,7 @@ class LandscapePanel(Panel):
         heavy = not view.playing and _cost(view) > HEAVY
         self._picture = Picture(key, lambda: landscapes(view, ask), heavy=heavy)
         self._asked, self._waiting = now, True
+        self._asked_for = (view.choices, view.objective)
         return self._picture
 
     def _jumped(self, view: View) -> bool:

@@ -99,6 +99,8 @@ class _Known:
         self.around = Around(view.objective, view.state.theta, iterate=False)
         self.whole: dict[float, Steps] = {}
         self.lock = RLock()
+        # a first-order step does not wait for the curvature that `lock` is held for
+        self._own_lock = Lock() if stage.optimizer.needs == "gradient" else self.lock
         self._own: tuple[OwnStep | None] | None = None
 
     def fits(self, view: View, stage: Any) -> bool:
@@ -107,7 +109,7 @@ class _Known:
 
     def own(self) -> OwnStep | None:
         """The run's own step, whatever it costs."""
-        with self.lock:
+        with self._own_lock:
             if self._own is None:
                 self._own = (own_step(self.stage, self.state, self.around),)
             return self._own[0]
@@ -136,6 +138,13 @@ class _Memory:
 
 
 _memory = _Memory()
+
+
+def forget(keep: Any) -> None:
+    """Nothing is wanted any more of runs other than the one with this history."""
+    with _memory.lock:
+        for key in [key for key, known in _memory.states.items() if known.history is not keep]:
+            del _memory.states[key]
 
 
 def around(view: View) -> Around | None:

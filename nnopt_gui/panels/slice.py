@@ -17,7 +17,7 @@ from PySide6.QtWidgets import QInputDialog
 
 from nnopt.runs.experiment import Experiment
 from nnopt_gui.panels.base import Choice, Panel, Picture
-from nnopt_gui.panels.landscape_steps import lowest_loss, parameter_names
+from nnopt_gui.panels.landscape_steps import forget, lowest_loss, parameter_names
 from nnopt_gui.panels.landscape_trail import LiveTrail
 from nnopt_gui.panels.slice_model import (
     CHEAP,
@@ -76,6 +76,8 @@ class SlicePanel(Panel):
         self._picture: Picture | None = None
         self._asked = 0.0
         self._waiting = False
+        #: choices and objective that it was asked for: a result for others is not drawn
+        self._asked_for: tuple[Any, Any] = (None, None)
         self._options: tuple[Any, ...] = ()
         self._rate = math.nan
         self._held: float | None = None
@@ -111,17 +113,20 @@ class SlicePanel(Panel):
         if view.playing and self._picture is not None:
             # the next one is asked for once the last one has come: each continues what is shown
             instant = work(view.objective) <= INSTANT
-            if now - self._asked < (PACE_INSTANT if instant else PATIENCE if self._waiting else 0.0):
+            same = self._asked_for[0] == view.choices and self._asked_for[1] is view.objective
+            if same and now - self._asked < (PACE_INSTANT if instant else PATIENCE if self._waiting else 0.0):
                 return self._picture
         kind, before, window = self._kind(view), self._before(), self._window()
         past = self._trail.until(view.cursor) if view.playing and not self._trail.full else None
         key = (view.place, view.playing, view.state.theta.tobytes(), id(view.choices), id(view.objective), kind, window)
         if self._picture is not None and self._picture.key == key:
             return self._picture
-        heavy = not view.playing and kind == "newton" and work(view.objective) * view.state.theta.size > HEAVY
-        quick = work(view.objective) * QUICK < AT_ONCE
+        curved = kind == "newton" or view.experiment.methods[0].optimizer.needs != "gradient"
+        heavy = not view.playing and curved and work(view.objective) * view.state.theta.size > HEAVY
+        quick = INSTANT < work(view.objective) < AT_ONCE / QUICK  # less than that is drawn with the view
         self._picture = Picture(key, lambda: slices(view, kind, before, window, past), instant=quick, heavy=heavy)
         self._asked, self._waiting = now, True
+        self._asked_for = (view.choices, view.objective)
         return self._picture
 
     def draw(self, view: View, result: Any) -> None:
@@ -152,6 +157,7 @@ class SlicePanel(Panel):
 
     def _begin(self, view: View) -> None:
         """Another run: what was drawn is of no interest any more."""
+        forget(view.history)
         self._trail.reset(view.run)
         self._picture = None
         self._held = None

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QWidget
 
 from nnopt_gui.panels.base import Choice, Panel, Picture
 from nnopt_gui.panels.landscape_steps import around, damping_of
+from nnopt_gui.panels.slice_model import HEAVY, work
 from nnopt_gui.panels.this_step_bars import StepBars
 from nnopt_gui.panels.this_step_board import FormulaBoard, StepNumbers
 from nnopt_gui.panels.this_step_picture import (
@@ -142,7 +143,8 @@ class StepPanel(Panel):
         request = Request(view.history, view.cursor, view.length, damping_of(view), not view.playing, around(view))
         # what was computed for other choices is not drawn, so they belong to the key
         key = (view.run, view.cursor, made, view.playing, repr(view.choices))
-        self._last_picture = Picture(key, request.compute)
+        heavy = not view.playing and work(view.objective) * int(view.objective.size) > HEAVY
+        self._last_picture = Picture(key, request.compute, heavy=heavy)
         return self._last_picture
 
     def draw(self, view: View, result: StepPicture) -> None:

@@ -76,6 +76,8 @@ class Stage:
         self._round = 0.0
         self._crowded = False
         self._ready: dict[str, Result] = {}
+        #: the picture of each panel that was computed with a frame last: one that a panel still holds is drawn already
+        self._instant: dict[str, Any] = {}
         #: who else gets results of the analyst, by owner
         self.listeners: dict[str, Callable[[Result], None]] = {_STATE: self._take_state}
         self._state: tuple[tuple[int, int], State] | None = None
@@ -94,6 +96,7 @@ class Stage:
         self._analyst.forget_all()
         self._state = None
         self._ready.clear()
+        self._instant.clear()
         self._told.clear()
 
     def offer(self, number: int, state: State) -> None:
@@ -132,11 +135,12 @@ class Stage:
         panels = {panel.id: panel for panel in self.panels}
         leading = [self.leader] if self.leader in panels else []
         drawn = False
-        for name in (*leading, *self.share.order(name for name in panels if name not in leading)):
-            panel = panels[name]
+        for panel in self.panels:
             if not panel.is_shown():
                 self._hidden(panel)
-            elif self._due(panel, view, share) and not self._rests(panel):
+        for name in (*leading, *self.share.order(name for name in panels if name not in leading)):
+            panel = panels[name]
+            if panel.is_shown() and self._due(panel, view, share) and not self._rests(panel):
                 if name not in leading and not self.share.may_draw(name):
                     break
                 self._draw(panel, view)
@@ -190,9 +194,11 @@ class Stage:
             self._forget(panel)
         elif view.playing and picture.instant:
             self._forget(panel)
-            value = next(iter(picture.compute()), None)
-            if value is not None:
-                panel.draw(view, value)
+            if self._instant.get(panel.id) is not picture:
+                self._instant[panel.id] = picture
+                value = next(iter(picture.compute()), None)
+                if value is not None:
+                    panel.draw(view, value)
         else:
             heavy, light = panel.id + _HEAVY, panel.id
             self._analyst.forget(light if picture.heavy else heavy)

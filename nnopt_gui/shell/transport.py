@@ -158,7 +158,7 @@ class Transport:
             model.say("info", f"{integer(event.step)} updates are made: the budget of this run. Play goes on.")
         elif event.reason == "outcome":
             outcome = model.run.outcome
-            astray = outcome.kind == "diverged" or not_a_minimum(outcome.reason)
+            astray = outcome.kind in ("diverged", "stuck") or not_a_minimum(outcome.reason)
             kind = "warning" if astray else "info"
             model.say(kind, f"The run has {typeset(outcome.reason)}.")
 

@@ -1,5 +1,6 @@
 """The Newton step of many parameters: exact where it can be, of a known accuracy or none where it cannot."""
 
+import threading
 from fractions import Fraction
 
 import numpy as np
@@ -163,3 +164,29 @@ def test_where_no_iteration_is_wanted_a_large_newton_step_is_not_known():
     step, note = here.newton(0.1)
     assert np.isnan(step).all()
     assert (note, bowl.products, here.hessian) == (NOT_KNOWN, 0, None)
+
+
+def test_the_gradient_does_not_wait_for_a_hessian_that_is_on_its_way() -> None:
+    go, begun = threading.Event(), threading.Event()
+
+    class Slow:
+        size = 2
+
+        def value_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
+            return float(theta @ theta), 2 * theta
+
+        def hessian(self, theta: np.ndarray) -> np.ndarray:
+            begun.set()
+            assert go.wait(10.0)
+            return 2 * np.eye(2)
+
+    here = Around(Slow(), np.ones(2))
+    thread = threading.Thread(target=lambda: here.newton())
+    thread.start()
+    assert begun.wait(10.0)
+    assert here.value == 2.0
+    np.testing.assert_array_equal(here.gradient, [2.0, 2.0])
+    assert thread.is_alive()
+    go.set()
+    thread.join()
+    np.testing.assert_allclose(here.newton()[0], [-1.0, -1.0])

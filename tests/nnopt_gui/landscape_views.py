@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
@@ -57,13 +58,19 @@ def view_of(run: Run, cursor: int | None = None, probe: Any = None, number: int 
     )
 
 
+def first_picture(parts: Iterator[Any]) -> Any:
+    """The first part that shows something."""
+    return next(part for part in parts if part is not None)
+
+
 def show(panel: Panel, view: View) -> None:
     """What the stage does: the view, then every part of its picture."""
     panel.show_view(view)
     picture = panel.picture(view)
     if picture is not None:
         for result in picture.compute():
-            panel.draw(view, result)
+            if result is not None:
+                panel.draw(view, result)
     QApplication.processEvents()
 
 

@@ -168,6 +168,41 @@ def test_each_owner_gets_an_equal_part_of_the_time_however_much_the_others_want(
     assert 60 <= parts["quick"] <= 160
 
 
+def test_who_asks_anew_while_its_picture_is_computed_gets_no_more_than_others():
+    queue = Analyst(Gate())  # its threads are not needed: the parts are computed here, one by one
+    done = []
+
+    def work(owner: str, number: int) -> Work:
+        def compute() -> Iterator[str]:
+            if owner == "eager":
+                queue.request("eager", work("eager", number + 1))
+            end = time.thread_time() + 0.002
+            while time.thread_time() < end:
+                pass
+            done.append(owner)
+            yield owner
+
+        return Work((owner, number), compute)
+
+    for owner in ("eager", "other"):
+        queue.request(owner, work(owner, 0))
+    while len(done) < 60:
+        job = queue._next(queue._hands[0])
+        assert job is not None
+        queue._one(job)
+        if job.owner == "other":  # asks anew once it has been shown
+            queue.request("other", work("other", len(done)))
+    assert 25 <= done.count("eager") <= 35
+
+
+def test_what_is_forgotten_is_not_handed_out_later(analyst):
+    analyst.request("map", Work("a", lambda: iter(["old"])))
+    analyst.request("boundary", Work("b", lambda: iter(["kept"])))
+    wait_until(lambda: sum(result.final for result in analyst.results) == 2)
+    analyst.forget("map")
+    assert values(analyst) == ["kept"]
+
+
 def test_quick_work_does_not_wait_for_heavy_work(analyst):
     heavy = Steps("heavy", 1)
     analyst.request("landscape", heavy.work, heavy=True)

@@ -11,7 +11,7 @@ import numpy as np
 from controller_laboratory import FakePanel
 
 from nnopt_gui.panels.base import Intent, Picture
-from nnopt_gui.shell.controller import IDLE_MS
+from nnopt_gui.shell.controller import FRAME_MS, IDLE_MS
 
 
 def test_a_panel_is_shown_the_view_at_the_cursor_and_its_pictures(lab):
@@ -153,7 +153,8 @@ def test_while_nothing_changes_there_are_hardly_any_frames_until_something_does(
         qtbot.waitUntil(lambda: controller._timer.interval() == IDLE_MS)
         shown = len(lab.panel.shown)
         change()
-        qtbot.waitUntil(lambda shown=shown: len(lab.panel.shown) > shown, timeout=IDLE_MS // 2)
+        qtbot.waitUntil(lambda: controller._timer.interval() == FRAME_MS)
+        qtbot.waitUntil(lambda shown=shown: len(lab.panel.shown) > shown)
     controller._timer.stop()
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from landscape_views import function_run, network_run, of_kind, opened, show, view_of
+from landscape_views import first_picture, function_run, network_run, of_kind, opened, show, view_of
 from PySide6.QtWidgets import QInputDialog
 
 from nnopt import optimizers
@@ -173,10 +173,10 @@ def test_while_a_run_plays_the_plane_stays_and_the_point_moves_and_on_pause_it_i
 def test_a_map_that_is_kept_while_playing_runs_through_the_point_again_at_the_same_coordinates() -> None:
     run = network_run(steps=60)
     start = view_of(run, 20)
-    first = next(landscapes(start, Ask("gradient_newton", 1.6)))
+    first = first_picture(landscapes(start, Ask("gradient_newton", 1.6)))
     later = view_of(run, 50, playing=True)
     ask = Ask("gradient_newton", 1.6, frame=first.frame, extent=first.home, keep=True, quick=True)
-    second = next(landscapes(later, ask))
+    second = first_picture(landscapes(later, ask))
     assert second.local.distance < 1e-12
     assert first.frame.place(later.state.theta) == pytest.approx(second.local.place)
     a, b = second.local.place
@@ -303,14 +303,14 @@ def test_late_results_of_another_run_or_plane_are_not_drawn(qtbot: Any) -> None:
     old, new = network_run(steps=20), network_run(steps=5)
     panel = LandscapePanel()
     opened(qtbot, panel, view_of(old))
-    late = next(landscapes(view_of(old), Ask("gradient_newton", 1.6)))
+    late = first_picture(landscapes(view_of(old), Ask("gradient_newton", 1.6)))
     show(panel, view_of(new, number=2))
     frame = panel.scene.frame
     panel.draw(view_of(old), late)
     assert panel.scene.frame is frame
     other = view_of(new, number=2, choices={"landscape.plane": "random"})
     panel.show_view(other)
-    panel.draw(view_of(new, number=2), next(landscapes(view_of(new, number=2), Ask("gradient_newton", 1.6))))
+    panel.draw(view_of(new, number=2), first_picture(landscapes(view_of(new, number=2), Ask("gradient_newton", 1.6))))
     assert panel.scene.frame is frame
 
 

@@ -5,14 +5,18 @@ from typing import Any
 
 import numpy as np
 import pytest
-from landscape_views import network_run, opened, view_of
+from landscape_views import function_run, network_run, opened, view_of
 
+from nnopt.optimizers import Adam
 from nnopt.runs.run import Run
+from nnopt_gui.engine.analyst import Analyst
 from nnopt_gui.panels import landscape, slice
 from nnopt_gui.panels.base import Panel
 from nnopt_gui.panels.landscape import LandscapePanel
 from nnopt_gui.panels.loss_curves import LossPanel
 from nnopt_gui.panels.slice import SlicePanel
+from nnopt_gui.shell.stage import Stage
+from nnopt_gui.state.model import AppModel
 from nnopt_gui.state.view import View
 
 
@@ -98,3 +102,42 @@ def test_in_slice_and_landscape_the_point_is_that_of_the_view(qtbot: Any, run: R
     assert plane.scene.local is not None
     for theta in (cut.scene.line.point(cut.scene.local.x), plane.scene.local.theta):
         np.testing.assert_allclose(theta, view.state.theta, rtol=0, atol=1e-12)
+
+
+def test_the_slice_of_a_function_shows_the_step_of_the_view_all_the_time(qtbot: Any, styled: Any) -> None:
+    """Through the stage, as it plays: what was drawn with the view is not overwritten by an older picture."""
+    stepped = function_run("rosenbrock", (-1.2, 1.0), Adam(lr=0.05))
+    stepped.advance(30)
+    panel = SlicePanel()
+    qtbot.addWidget(panel)
+    panel.show()
+    model = AppModel()
+    analyst = Analyst()
+    stage = Stage(model, analyst, lambda: 1e-6)
+    stage.add(panel)
+    model.set_run(1, stepped, 0)
+    model.set_playing(True)
+    for step in range(3, 20):
+        model.seek(step)
+        stage._round = 1.0
+        stage.frame(0.05, 0.9)
+        assert panel.scene.line is not None
+        assert panel.scene.local is not None
+        theta = panel.scene.line.point(panel.scene.local.x)
+        np.testing.assert_allclose(theta, stepped.history.seek(step).theta, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("kind", "choice"), [(SlicePanel, "slice.direction"), (LandscapePanel, "landscape.plane")])
+def test_another_choice_is_asked_for_at_once_while_a_picture_is_on_its_way(
+    qtbot: Any, run: Run, kind: type[Any], choice: str
+) -> None:
+    panel = kind()
+    opened(qtbot, panel, view_of(run, 20, playing=True))
+    waiting = view_of(run, 21, playing=True)
+    panel._asked = -1e9
+    panel.show_view(waiting)
+    before = panel.picture(waiting)
+    assert panel.picture(view_of(run, 22, playing=True)) is before
+    chosen = view_of(run, 22, playing=True, choices={choice: "random"})
+    panel.show_view(chosen)
+    assert panel.picture(chosen) is not before

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from landscape_views import function_run, view_of
+from landscape_views import first_picture, function_run, view_of
 from step_views import FIRST_ORDER, METHODS
 
 from nnopt import optimizers
@@ -59,7 +59,7 @@ def test_slice_and_landscape_hold_the_same_step(method: str) -> None:
     view = view_of(run_of(method, 8), 2)
     own = steps_at(view).own
     assert own is not None
-    (picture,) = [next(landscapes(view, Ask("gradient_newton", 1.6)))]
+    (picture,) = [first_picture(landscapes(view, Ask("gradient_newton", 1.6)))]
     assert picture.local.own is own
     local = next(slices(view, "newton")).local
     assert (local.own_name, local.own_length, local.own_value) == (own.name, own.length, own.value)
