@@ -37,6 +37,8 @@ INSTANT, LIVE, CHEAP = 256, 1_000_000, 10_000_000
 PACE, PATIENCE = 0.1, 1.0
 #: sizes of the map from its middle beyond which a point has left it for good
 JUMP = 1.5
+#: as beyond JUMP, beyond which the view follows the point at once, before a map of there has come
+LEAVING = 0.48
 #: milliseconds without a turn of the wheel (or a change of size) after which the map is computed anew
 REST = 160
 NO_PLANE = "One parameter has no plane: its whole landscape is the curve in “Slice through the loss”."
@@ -102,7 +104,7 @@ class LandscapePanel(Panel):
     def show_view(self, view: View) -> None:
         before, self._view = self._view, view
         if before is None or before.run != view.run:
-            self._begin(view)
+            self._begin(view, before)
         flat = int(view.objective.size) < 2
         self.nothing.setVisible(flat)
         self.plot.setVisible(not flat)
@@ -131,6 +133,9 @@ class LandscapePanel(Panel):
         frame = self.scene.frame
         assert frame is not None
         local = local_model(view, frame, steps_at(view))
+        leaves = view.playing and not frame.complete and self.scene.beyond(local.theta, LEAVING)
+        if leaves and not self.plot.user_view and not self._jumped(view):
+            self.scene.follow(local.place)
         self.scene.show_local(local)
         self._say(local, frame, view.cursor)
 
@@ -185,7 +190,7 @@ class LandscapePanel(Panel):
         if frame is not None and frame.complete:
             wanted = self._map_of != self._map_place(view, window)
         else:
-            wanted = not keep or view.playing or scene.beyond(view.state.theta, 0.47)
+            wanted = not keep or view.playing or scene.beyond(view.state.theta, LEAVING)
             if not keep:
                 self._wanted += 1
         return Ask(
@@ -234,11 +239,17 @@ class LandscapePanel(Panel):
         """Whether steps and model can be computed while drawing."""
         return _cost(view) <= INSTANT
 
-    def _begin(self, view: View) -> None:
-        """Another run: what was drawn is of no interest any more, but for the map of a function, which stays."""
+    def _begin(self, view: View, before: View | None) -> None:
+        """Another run: of what was drawn, the map is still true where the loss is the same (the point was moved)."""
+        stays = before is not None and before.objective is view.objective and self._fits(before)
         self._trail.reset(view.run)
         self._picture = None
         self._held = None
+        if stays and self.scene.frame is not None:
+            self._map_of = (view.run, *self._map_of[1:])
+            self.scene.clear_marks(self.scene.frame.place(view.state.theta))
+            self.set_readout("")
+            return
         self.plot.user_view = False
         self.scene.clear()
         self._map_of = ()

@@ -89,9 +89,28 @@ class LandscapeScene:
         self.map.clear()
         self.contours.set([], [])
         self.minima.set(np.empty((0, 2)))
+        self.clear_marks((math.nan, math.nan))
+
+    def clear_marks(self, place: tuple[float, float]) -> None:
+        """The map with nothing on it but the point."""
+        self.local = None
         self.show_past(Past())
         self._clear_local()
-        self.move_point((math.nan, math.nan))
+        self.move_point(place)
+
+    def follow(self, place: tuple[float, float]) -> None:
+        """Bring a place into the middle of the view."""
+        a, b = place
+        if self.home is None or not (math.isfinite(a) and math.isfinite(b)):
+            return
+        wide, high = self.home[1] - self.home[0], self.home[3] - self.home[2]
+        self._show_home((a - wide / 2, a + wide / 2, b - high / 2, b + high / 2))
+
+    def _show_home(self, home: Extent) -> None:
+        self.home = home
+        self._still = True
+        self.plot.set_home(*home)
+        self._still = False
 
     def show(self, picture: LandscapePicture) -> None:
         """A picture; without values the map stays as it is."""
@@ -101,14 +120,12 @@ class LandscapeScene:
 
     def show_map(self, picture: LandscapePicture) -> None:
         """Plane, range and map of a picture."""
-        self.frame, self.home = picture.frame, picture.home
+        self.frame = picture.frame
         if picture.values is not None and picture.extent is not None and picture.lines is not None:
             self.values, self.extent, self.scale = picture.values, picture.extent, picture.scale
             self.map.set(picture.values, picture.extent, picture.scale)
             self.contours.set(*picture.lines)
-        self._still = True
-        self.plot.set_home(*picture.home)
-        self._still = False
+        self._show_home(picture.home)
         name_axes(self.plot, *self._labels(picture.frame))
 
     def show_past(self, past: Past) -> None:

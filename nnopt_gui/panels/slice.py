@@ -94,7 +94,7 @@ class SlicePanel(Panel):
     def show_view(self, view: View) -> None:
         before, self._view = self._view, view
         if before is None or before.run != view.run:
-            self._begin(view)
+            self._begin(view, before)
         self._offer_options(view)
         self.scene.set_running(view.playing)
         self.scene.floor = lowest_loss(view)
@@ -155,13 +155,14 @@ class SlicePanel(Panel):
         self.set_readout(lambda: sentence(line, local, narrow))
         self.set_subtitle(note)
 
-    def _begin(self, view: View) -> None:
-        """Another run: what was drawn is of no interest any more."""
+    def _begin(self, view: View, before: View | None) -> None:
+        """Another run: what was drawn is of no interest any more, unless only the point was moved."""
         forget(view.history)
         self._trail.reset(view.run)
         self._picture = None
         self._held = None
-        self.scene.clear()
+        if before is None or before.objective is not view.objective:
+            self.scene.clear()
         self.plot.user_view = False
 
     def _kind(self, view: View) -> str:

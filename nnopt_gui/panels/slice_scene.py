@@ -210,8 +210,9 @@ class SliceScene:
         extra = (", damped" if local.damping else "") + (", uphill" if local.uphill else "")
         of = " of the full loss" if "batch" in local.own_name else ""
         self.gradient.label, self.gradient.brief = f"gradient step{of}", "gradient step"
-        self.newton.label = f"Newton step{of or ' on this line' * self.on_line}" + extra
-        self.newton.brief = "Newton step" + extra
+        here = " on this line" * self.on_line  # where it is another step than that of the other panels
+        self.newton.label = f"Newton step{of}{here}{extra}"
+        self.newton.brief = f"Newton step{here}" if here else f"Newton step{extra}"
         self.newton.step = local.newton_step
         self.newton.set_lane(local.x, landing, lane["newton"], self._lanes, y0=local.value, y1=self._drop(landing, top))
         self._draw_own(local, lane["own"])

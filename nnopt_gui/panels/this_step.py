@@ -153,7 +153,8 @@ class StepPanel(Panel):
         self._shown = result
         self._explained = (view.run, facts.step)
         self._name_step(facts.step)
-        self._fade(False)
+        self.bars.set_faded(False)
+        self.board.set_faded(result.lines is None)  # they are of the step before until they are set
         self.numbers.show_rows(rows_of(facts, result.made))
         self._draw_bars(result)
         if result.lines is not None:

@@ -50,6 +50,8 @@ class DockArea(QMainWindow):
         self._experiment: Experiment | None = None
         self._arranged = False
         self._low = False
+        #: panels that a remembered layout has no width for, as its experiment had nothing to show in them
+        self._no_width: set[str] = set()
 
     # ------------------------------------------------------------------------------------------------------ building
 
@@ -122,19 +124,26 @@ class DockArea(QMainWindow):
         if not self.isVisible():
             self._arranged = False  # when it is shown
             return
+        rows = self._rows_shown()
+        room = self.height() - 16
+        present = sorted(rows)
+        if present:
+            heights = [room * ROWS[min(row, len(ROWS) - 1)] // sum(ROWS) for row in present]
+            self.resizeDocks([rows[row][0] for row in present], heights, Qt.Orientation.Vertical)
+        for docks in rows.values():
+            self._share_width(docks)
+
+    def _rows_shown(self) -> dict[int, list[CardDock]]:
         rows: dict[int, list[CardDock]] = {}
         for panel, dock in zip(self.panels, self.docks, strict=True):
             if not dock.isHidden():
                 rows.setdefault(panel.area[0], []).append(dock)
-        room = QSize(self.width() - SETTINGS_WIDTH - 24, self.height() - 16)
-        present = sorted(rows)
-        if present:
-            heights = [room.height() * ROWS[min(row, len(ROWS) - 1)] // sum(ROWS) for row in present]
-            self.resizeDocks([rows[row][0] for row in present], heights, Qt.Orientation.Vertical)
-        for docks in rows.values():
-            if len(docks) == 2:
-                widths = [int(room.width() * 0.47), int(room.width() * 0.53)]
-                self.resizeDocks(docks, widths, Qt.Orientation.Horizontal)
+        return rows
+
+    def _share_width(self, docks: list[CardDock]) -> None:
+        if len(docks) == 2:
+            room = self.width() - SETTINGS_WIDTH - 24
+            self.resizeDocks(docks, [int(room * 0.47), int(room * 0.53)], Qt.Orientation.Horizontal)
 
     def _third_row(self) -> set[str]:
         return {panel.id for panel in self.panels if panel.area[0] > 1}
@@ -184,6 +193,10 @@ class DockArea(QMainWindow):
             elif dock is self.maximized and not supported:
                 self.restore()
                 return
+        for docks in self._rows_shown().values() if self.isVisible() else ():
+            if found := self._no_width.intersection(dock.objectName() for dock in docks):
+                self._no_width -= found
+                self._share_width(docks)
         self.changed.emit()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
@@ -341,6 +354,7 @@ class DockArea(QMainWindow):
             return False
         self._arranged = True
         self._closed = set(closed)
+        self._no_width = {dock.objectName() for dock in self.docks if dock.isHidden()} - self._closed
         self._put_back()
         self._low = self.window().height() < LOW
         self._make_room()

@@ -293,6 +293,13 @@ class LabPlot(pg.PlotWidget):
         if hasattr(self, "bottom_axis"):
             self.bottom_axis.set_compact(self.height() < _LOW)
         super().resizeEvent(event)
+        for item in self._kept():
+            # in a very narrow plot Qt keeps a part of an item only, and parts of other widths would stay in it
+            item.setCacheMode(QGraphicsItem.CacheMode.NoCache)
+            keep(item)
+
+    def _kept(self) -> list[QGraphicsItem]:
+        return [item for item in self.scene().items() if item.cacheMode() != QGraphicsItem.CacheMode.NoCache]
 
     def _resized(self, *_: Any) -> None:
         if not self.user_view:
@@ -364,12 +371,11 @@ class LabPlot(pg.PlotWidget):
 
     def render(self, painter: QPainter, *place: Any) -> None:
         """The plot into another picture; into a vector one line by line, not as kept pixels."""
-        vector = painter.paintEngine().type() != QPaintEngine.Type.Raster
-        kept = [item for item in self.scene().items() if item.cacheMode() != QGraphicsItem.CacheMode.NoCache]
-        for item in kept if vector else ():
+        kept = self._kept() if painter.paintEngine().type() != QPaintEngine.Type.Raster else []
+        for item in kept:
             item.setCacheMode(QGraphicsItem.CacheMode.NoCache)
         super().render(painter, *place)
-        for item in kept if vector else ():
+        for item in kept:
             keep(item)
 
     def place_legend(self) -> None:

@@ -1,7 +1,9 @@
 """While a run plays point, steps and sentence are of one step; what is shown of the model can be chosen."""
 
+from dataclasses import replace
 from typing import Any
 
+import msgspec
 import numpy as np
 import pytest
 from landscape_views import function_run, network_run, opened, show, view_of
@@ -137,3 +139,30 @@ def test_a_panel_that_is_gone_hears_of_no_theme(styled: QApplication, kind: type
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
     assert listeners() == before
     theme.set_mode("dark")
+
+
+@pytest.mark.parametrize("far", [0.6, 1.2])
+def test_the_view_follows_a_point_that_has_left_the_map_at_once(qtbot: Any, run: Run, far: float) -> None:
+    panel = LandscapePanel()
+    opened(qtbot, panel, view_of(run, 20, playing=True))
+    home, frame = panel.scene.home, panel.scene.frame
+    assert home is not None
+    assert frame is not None
+    a, b = frame.place(run.history.seek(20).theta)
+    view = view_of(run, 21, playing=True)
+    theta = frame.point(a + far * (home[1] - home[0]), b)
+    panel.show_view(replace(view, state=msgspec.structs.replace(view.state, theta=theta)))
+    low, high = panel.scene.visible()[:2]
+    assert panel.scene.point.position is not None
+    assert low < panel.scene.point.position[0] < high
+
+
+def test_a_point_that_was_moved_keeps_the_map_until_its_own_has_come(qtbot: Any, run: Run) -> None:
+    panel = LandscapePanel()
+    opened(qtbot, panel, view_of(run, 20))
+    before = panel.scene.values
+    moved = replace(view_of(run, 20), run=view_of(run, 20).run + 1)
+    panel.show_view(moved)
+    assert before is not None
+    assert panel.scene.values is before
+    assert panel.scene.point.position is not None

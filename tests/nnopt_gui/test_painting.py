@@ -10,7 +10,7 @@ from panel_views import network_run, show, view_of
 from PySide6.QtCore import QBuffer, QByteArray, QEvent, QIODevice, QObject, QPoint, QTimer
 from PySide6.QtGui import QColor, QImage, QPainter, QPicture, QRegion
 from PySide6.QtSvg import QSvgGenerator
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtWidgets import QApplication, QGraphicsItem, QWidget
 
 from nnopt_gui.panels.loss_curves import LossPanel
 from nnopt_gui.shell.controller import FRAME_MS, Controller
@@ -421,6 +421,25 @@ def test_a_rest_is_over_once_after_the_last_of_many_moves(qtbot: Any, qapp: QApp
     qtbot.wait(150)
     assert len(ended) == 1
     assert ended[0] - moves[-1] >= 0.05
+
+
+def test_a_plot_that_was_very_narrow_keeps_no_pieces_from_then(qtbot: Any, styled: QApplication) -> None:
+    plot = LabPlot("x", "y")
+    qtbot.addWidget(plot)
+    for width in (60, 80, 120, 150):
+        plot.resize(width, 150)
+        plot.show()
+        for right in (7.0, 9.0):
+            plot.set_home(-7.0 - width / 50, right, -3.0, 3.0)
+            qtbot.wait(20)
+            pixels(plot)
+    plot.resize(174, 150)
+    qtbot.wait(50)
+    kept = pixels(plot)
+    for item in plot.scene().items():
+        item.setCacheMode(QGraphicsItem.CacheMode.NoCache)
+    anew = pixels(plot)
+    assert np.abs(kept - anew).max() < 40  # blending rounds
 
 
 # -------------------------------------------------------------------------------------------------- when it is painted

@@ -168,6 +168,22 @@ def test_layout_theme_speed_and_closed_panels_are_remembered(qtbot, tmp_path, wi
     again.deleteLater()
 
 
+def test_a_panel_that_had_nothing_to_show_the_last_time_gets_its_share_of_the_row(qtbot, tmp_path, window):
+    window.docks.show_experiment(valley())
+    window.close()
+    again = make_window(tmp_path)
+    again.docks.show_experiment(valley())
+    again.resize(1366, 768)
+    again.show()
+    qtbot.wait(50)
+    again.docks.show_experiment(network())
+    qtbot.wait(50)
+    left, right = again.docks.docks[2:4]
+    assert left.width() > 0.8 * right.width()
+    again.close()
+    again.deleteLater()
+
+
 def test_a_maximized_panel_does_not_spoil_the_layout_that_is_remembered(qtbot, tmp_path, window):
     window.docks.maximize(window.docks.docks[0])
     window.close()
