@@ -28,7 +28,7 @@ FINEST = 161
 #: points along each side while a run plays, and grid points times parameters times examples that they may cost
 QUICK, QUICK_COST = (7, 9, 13, 17, 25), 1.5e7
 #: parameter-times-example units that are computed before the first picture, and before others may go first
-FIRST, CHUNK = 2e8, 1.5e6
+FIRST, CHUNK = 2.5e7, 1.5e6
 #: losses beyond which float32 (it ends at 3e38) is not enough
 LARGE = 1e30
 #: part of the shown extent that is computed beyond each edge
@@ -225,7 +225,7 @@ def grid_sizes(objective: Any, quick: bool = False) -> tuple[int, ...]:
     """Points along each side, coarse to fine: the first takes about a frame, unless even the coarsest takes longer.
     quick: one size only, that can be had many times a second."""
     cost = work(objective)
-    if FINEST**2 * cost < FIRST / 50:
+    if FINEST**2 * cost < FIRST / 6:
         return (FINEST,)
     if quick:
         return (max((n for n in QUICK if n * n * cost < QUICK_COST), default=QUICK[0]),)
