@@ -10,7 +10,7 @@ the same in whatever blocks they come.
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -152,7 +152,8 @@ class PlateauTracker:
         self._bins.extend(values, places)
         seen = np.isfinite(values)
         for part in range(bisect_right(self._parts, int(places[0])) - 1 if len(places) else 0, len(self._parts)):
-            rows = np.flatnonzero(seen & (places >= self._parts[part]))
+            ends = self._parts[part + 1] if part + 1 < len(self._parts) else math.inf
+            rows = np.flatnonzero(seen & (places >= self._parts[part]) & (places < ends))
             if math.isnan(self._began[part]) and len(rows):
                 self._began[part] = float(values[rows[0]])
         if self._open is not None:
@@ -178,7 +179,7 @@ class PlateauTracker:
         if scale <= 0.0:
             scale = abs(bins.zero) or 1.0
         flats = self._flats(curve, scale, fitted=False)
-        self._forget_returned(curve, origin, width)
+        self._forget_returned(curve, origin, width, end)
         reach = self._kept[-1].stop if self._kept else bins.first
         larger = bool(self._kept) and scale > 2.0 * self._scale
         if larger or any(flat.escaped and self._is_new(flat, origin, width, reach) for flat in flats):
@@ -271,11 +272,13 @@ class PlateauTracker:
             else:
                 self._kept.append(one)
 
-    def _forget_returned(self, curve: Array, origin: int, width: int) -> None:
+    def _forget_returned(self, curve: Array, origin: int, width: int, end: int) -> None:
         """A plateau to which the loss comes back by itself was not left: slow noise does that."""
+        # parts that begin later are not seen yet, however early they were announced
+        begun = self._parts[bisect_left(self._parts, end) - 1]
         few = max(1, len(curve) // 50)
         for plateau in tuple(self._kept):
-            if self._parts[-1] >= plateau.stop:
+            if begun >= plateau.stop:
                 continue
             after = curve[(plateau.stop - origin) // width :]
             if len(after) <= few:

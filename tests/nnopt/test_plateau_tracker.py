@@ -143,6 +143,27 @@ def test_a_loss_that_swings_where_it_was_thrown_is_not_called_flat():
     assert placed.plateaus()[-1].level == pytest.approx(3.0)
 
 
+@pytest.mark.parametrize("seed", range(15))
+def test_it_says_the_same_however_early_a_part_is_announced(seed):
+    """Piecewise constant losses that come back to where they were, parts of which nothing is known until they begin."""
+    random = np.random.default_rng(seed)
+    knots, levels = np.sort(random.integers(0, 1000, 4)), random.uniform(0.2, 1.0, 5)
+    loss = levels[np.searchsorted(knots, np.arange(1500), side="right")] + 1e-4 * random.standard_normal(1500)
+    parts = np.unique(random.integers(1, 1500, 2))
+    # a part that begins with losses of which nothing is known
+    loss[parts[0] : parts[0] + 40] = np.nan
+    early, late = PlateauTracker(0.0), PlateauTracker(0.0)
+    for part in parts:
+        early.begin_part(int(part))
+    early.extend(loss)
+    edges = [0, *np.unique([*parts, *random.integers(1, 1500, 8)]), 1500]
+    for start, stop in pairwise(edges):
+        if start in parts:
+            late.begin_part(int(start))
+        late.extend(loss[start:stop])
+    assert early.plateaus() == late.plateaus()
+
+
 def test_following_a_run_piece_by_piece_says_what_its_log_says_afterwards():
     run = Run(default_experiment())
     tracker = PlateauTracker(0.0)
