@@ -71,7 +71,7 @@ class PlateauTracker:
     scatter by more than 12 %, and stretches far above where their part of the run began, are not flat.
 
     floor: the least possible loss, None where it is not known. logarithmic: the curve that is judged is the logarithm
-    of the loss, as on a logarithmic axis, where losses <= 0 cannot be seen.
+    of the loss, as on a logarithmic axis, where losses <= 0 cannot be seen. stride: that of the history it follows.
 
     >>> tracker, t = PlateauTracker(floor=0.0), np.arange(1000)
     >>> loss = 1 / (1 + np.exp((t - 500) / 20))
@@ -86,6 +86,18 @@ class PlateauTracker:
     def __init__(self, floor: float | None = None, logarithmic: bool = False) -> None:
         self.floor = floor if floor is not None and math.isfinite(floor) and not logarithmic else None
         self.logarithmic = logarithmic
+        self.restart()
+
+    def restart(self) -> None:
+        """Forget every row, plateau and part: the curve is fed anew.
+
+        >>> tracker = PlateauTracker()
+        >>> tracker.extend([1.0, 0.5])
+        >>> tracker.restart()
+        >>> tracker.steps
+        0
+        """
+        self.stride = 1
         self._bins = Bins(BINS)
         self._look = FIRST_LOOK
         self._kept: list[Plateau] = []
@@ -322,6 +334,9 @@ def follow(tracker: PlateauTracker, history: History, most: int | None = None) -
     """Feed a tracker the rows of a history that it does not have yet, all but the newest, which a change may still
     replace: the loss of all training examples where it was measured. most: rows at a time. Whether that was all.
 
+    A log that is full gives up every second row (`Memory.rows`). The tracker then begins anew with the rows that are
+    left, at a constant cost per step in the mean, so that it says what `plateaus_of` the history says.
+
     >>> import nnopt
     >>> history = nnopt.minimize(nnopt.functions.get("plateau"), nnopt.optimizers.SGD(lr=0.1), steps=200)
     >>> tracker = PlateauTracker(floor=0.0)
@@ -330,6 +345,10 @@ def follow(tracker: PlateauTracker, history: History, most: int | None = None) -
     """
     columns = history.columns
     steps, losses = columns["step"], columns["training_loss"]
+    stride = int(steps[1] - steps[0]) if len(steps) > 1 else 1
+    if stride != tracker.stride:
+        tracker.restart()
+        tracker.stride = stride
     first = int(steps.searchsorted(tracker.steps))
     whole = max(first, int(steps.searchsorted(history.length - 1)))
     last = whole if most is None else min(whole, first + most)

@@ -16,6 +16,7 @@ from nnopt.runs.changes import MoveTo, SetSetting
 from nnopt.runs.experiment import default_experiment
 from nnopt.runs.minimize import minimize
 from nnopt.runs.run import Run
+from nnopt.runs.state import Memory
 
 
 def tracked(loss, floor=None, logarithmic=False):
@@ -179,6 +180,20 @@ def test_following_a_run_piece_by_piece_says_what_its_log_says_afterwards():
         pass
     again = Run.replay(run.recording).history
     assert tracker.plateaus(run.history.length) == plateaus_of(run.history) == plateaus_of(again)
+
+
+@pytest.mark.parametrize("piece", [37, 300])
+def test_following_a_run_whose_log_is_thinned_says_what_the_rows_that_are_left_say(piece):
+    run = Run(default_experiment(), memory=Memory(rows=256))
+    tracker = PlateauTracker(0.0)
+    for done in range(0, 1500, piece):
+        run.advance(piece)
+        if done == 2 * piece:
+            run.intervene(MoveTo(tuple(np.full(33, 0.8))))
+        while not follow(tracker, run.history, most=100):
+            pass
+        assert tracker.plateaus(run.history.length) == plateaus_of(run.history)
+    assert run.history.stride >= 4
 
 
 def test_the_least_possible_loss_is_known_where_it_is_known():
