@@ -307,7 +307,9 @@ def answer(found: Standing, step: int) -> str:
         "saddle": "a saddle, it will escape",
         "hilltop": "no minimum, it will escape",
         "minimum": "a minimum",
+        "valley of minima": "a valley of minima",
         "falling": "still falling",
+        "unknown": "neither can be told",
     }[found.kind]
     return f"Step {numbers.integer(step)}: {facts}: <b>{verdict}</b>."
 
