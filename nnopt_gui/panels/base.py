@@ -71,7 +71,8 @@ class Intent:
 
 class Panel(Card):
     """Base of all panels. A subclass sets the class attributes, fills `self.body` in `__init__` and implements
-    `show_view`. revealed: it came into sight or has another size."""
+    `show_view`. revealed: it came into sight or has another size. stale: it has something else to show or to ask for
+    of the same view."""
 
     id: ClassVar[str]
     title: ClassVar[str]
@@ -87,6 +88,7 @@ class Panel(Card):
 
     intent = Signal(object)
     revealed = Signal()
+    stale = Signal()
 
     def __init__(self, parent: Any = None) -> None:
         super().__init__(self.title, parent=parent)

@@ -46,11 +46,16 @@ _FROM = (("floor", "from the least"), ("curve", "close up"))
 _AXES = (("linear", "Linear axes"), ("log_y", "Log loss"), ("log_x", "Log steps"), ("log", "Log both"))
 
 
-def _standing(view: View) -> Iterator[Standing]:
+def _where(view: View) -> tuple[int, int, int]:
+    """Run, step, and how often the run was changed: point and data may be others without a step."""
+    return view.run, view.cursor, len(view.history.interventions)
+
+
+def _standing(where: tuple[int, int, int], view: View) -> Iterator[tuple[tuple[int, int, int], Standing]]:
     """Gradient and curvature where a view stands."""
     from nnopt.analysis.standing import standing
 
-    yield standing(view.objective, view.state.theta)
+    yield where, standing(view.objective, view.state.theta)
 
 
 class LossPanel(Panel):
@@ -103,9 +108,9 @@ class LossPanel(Panel):
         self._name = "training"
         self._sought: int | None = None
         self._marked = 0
-        #: what "plateau or converged?" was asked of, and the answers so far: (run, step) -> what was found
-        self._asked: View | None = None
-        self._answer: tuple[int, int, Standing] | None = None
+        #: what "plateau or converged?" was asked of, and the last answer, with the `_where` of both
+        self._asked: tuple[tuple[int, int, int], View] | None = None
+        self._answer: tuple[tuple[int, int, int], Standing] | None = None
         self.link_activated.connect(self._ask)
 
     # ---------------------------------------------------------------------------------------------------- the view
@@ -293,8 +298,8 @@ class LossPanel(Panel):
             return
         self._said = said
         validation = held_out(history, view.cursor)
-        if self._answer is not None and self._answer[:2] == (view.run, view.cursor):
-            self.set_readout(answer(self._answer[2], view.cursor))
+        if self._answer is not None and self._answer[0] == _where(view):
+            self.set_readout(answer(self._answer[1], view.cursor))
         elif at_head:
             self.set_readout(sentence(view.plateaus, view.length - 1, loss, history.outcome, validation, brief))
         else:
@@ -306,20 +311,24 @@ class LossPanel(Panel):
         """The link was followed: the run waits where it is, and the analyst finds the curvature there."""
         view = self._view
         if href == CURVATURE and view is not None:
-            self._asked = view
+            self._asked = (_where(view), view)
             self.emit_intent("seek", step=view.cursor)
-            self.emit_intent("choose", name="loss.asked", value=f"{view.run}:{view.cursor}")
+            self.stale.emit()
 
     def picture(self, view: View) -> Picture | None:
-        """What the link asked for."""
-        asked = self._asked
-        if asked is None or (asked.run, asked.cursor) != (view.run, view.cursor):
+        """What the link asked for, until it is answered."""
+        where = _where(view)
+        if self._asked is None or self._asked[0] != where or (self._answer is not None and self._answer[0] == where):
             return None
-        return Picture((asked.run, asked.cursor, repr(view.choices)), lambda: _standing(asked))
+        from nnopt.analysis.standing import EXACT
 
-    def draw(self, view: View, result: Standing) -> None:
+        asked = self._asked[1]
+        heavy = asked.state.theta.size > EXACT
+        return Picture((where, repr(view.choices)), lambda: _standing(where, asked), heavy=heavy)
+
+    def draw(self, view: View, result: tuple[tuple[int, int, int], Standing]) -> None:
         """The answer."""
-        self._answer = (view.run, view.cursor, result)
+        self._answer = result
         if self._view is not None:
             self._say(self._view)
 
@@ -349,7 +358,7 @@ class LossPanel(Panel):
         # what counts most comes first: a low panel has no room for the rest
         rows = [("step", numbers.integer(step))]
         dots = []
-        every = view.history.stage_at(view.history.length - 1).every
+        every = view.history.stage_at(step).every
         for name, label, role in (
             ("training_loss", self._name, "training"),
             ("validation_loss", "validation", "validation"),

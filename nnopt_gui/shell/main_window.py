@@ -110,6 +110,7 @@ class MainWindow(QMainWindow):
             panel.intent.connect(lambda intent, source=panel.id: self.controller.on_intent(intent, source))
             panel.link_activated.connect(self._follow_link)
             panel.revealed.connect(self.controller.wake)
+            panel.stale.connect(lambda source=panel.id: self._redraw_one(source))
             panel.add_action("Save picture…", lambda panel=panel: self.exporter.ask_picture(panel))
         self.settings_card.add_panels(panels)
         self.docks.add_panels(panels)
@@ -246,6 +247,10 @@ class MainWindow(QMainWindow):
             self.controller.transport.seek(int(value))
         elif kind == "panel":
             self._show_panel(int(value))
+
+    def _redraw_one(self, panel: str) -> None:
+        self.controller.stage.redraw_one(panel)
+        self.controller.wake()
 
     def _show_panel(self, number: int) -> None:
         """Lead the eye to a panel. Panel 5 answers about the newest step, so the cursor goes there, and it waits."""

@@ -91,6 +91,10 @@ class Stage:
         """Everything looks different now (the theme): draw it all again."""
         self._shown.clear()
 
+    def redraw_one(self, panel: str) -> None:
+        """One panel, by its id, has something else to show or to ask for of the same view."""
+        self._shown.pop(panel, None)
+
     def run_replaced(self) -> None:
         """Nothing that was asked for before is of interest."""
         self._analyst.forget_all()

@@ -23,7 +23,6 @@ from nnopt.runs.state import Outcome
 from nnopt_gui.panels.loss_curves import LossPanel
 from nnopt_gui.panels.loss_curves_data import (
     BLOCKS,
-    CURVATURE,
     Envelope,
     intervention_words,
     last_step,
@@ -263,6 +262,17 @@ def test_hovering_reads_the_values_of_the_nearest_step(qtbot: Any, panel: LossPa
     assert panel.reading.text == ""
 
 
+def test_hovering_counts_a_measurement_as_new_as_it_was_made_then(qtbot: Any, panel: LossPanel) -> None:
+    run = network_run("moons", (4,), 0, optimizers.get("sgd")(lr=0.1), Mini(5), points=60)
+    run.extend(50)
+    for every, steps in ((10, 40), (1, 10)):
+        run.intervene(SetSetting("measure.every", every))
+        run.advance(steps)
+    show(qtbot, panel, view_of(run))
+    panel.plot.hovered.emit(38.0, 0.5)
+    assert f"training {numbers.number(run.history.row(30)['training_loss'], 4)}" in panel.reading.text
+
+
 def test_a_diverged_run_says_when_and_why_and_shows_its_rise(qtbot: Any, panel: LossPanel) -> None:
     experiment = Experiment(
         FunctionProblem(functions.get("rosenbrock")), (Method(optimizers.get("sgd")(lr=0.02)),), steps=99
@@ -391,26 +401,6 @@ def test_the_sentence_is_that_of_the_run_that_is_shown(qtbot: Any, panel: LossPa
     function = Run(Experiment(FunctionProblem(functions.get("rosenbrock")), steps=5))
     show(qtbot, panel, view_of(function, number=2))
     assert panel.readout.text == "Loss 24.20 after 0 steps, no plateau so far."
-
-
-def test_the_link_answers_with_gradient_and_curvature(qtbot: Any, panel: LossPanel, plain: Run) -> None:
-    heard = show(qtbot, panel, view_of(plain, 20))
-    panel.link_activated.emit(CURVATURE)
-    assert intents(heard, "choose") == [{"name": "loss.asked", "value": "1:20"}]
-    view = view_of(plain, 20, choices={"loss.asked": "1:20"})
-    feed(panel, view)
-    picture = panel.picture(view)
-    assert picture is not None
-    panel.draw(view, *picture.compute())
-    theta = plain.history.seek(20).theta
-    lowest = np.linalg.eigvalsh(view.objective.hessian(theta))[0]
-    assert lowest < 0
-    gradient = numbers.number(float(np.linalg.norm(view.objective.gradient(theta))), 2)
-    assert panel.readout.text == (
-        f"Step 20: |gradient| {gradient}, smallest curvature {numbers.number(lowest, 2)}: a saddle, it will escape."
-    )
-    feed(panel, view_of(plain, 21))
-    assert "saddle" not in panel.readout.text
 
 
 def test_at_an_earlier_step_the_readout_is_of_that_step(qtbot: Any, panel: LossPanel, plain: Run) -> None:

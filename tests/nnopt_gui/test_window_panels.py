@@ -56,6 +56,16 @@ def test_a_closed_panel_comes_back_by_menu_and_key(qtbot, window):
     assert action.isChecked()
 
 
+def test_a_panel_that_is_stale_is_drawn_anew_and_no_other(qtbot, window):
+    panels, controller = window.docks.panels, window.controller
+    qtbot.waitUntil(lambda: controller.stage.settled and controller.idle)
+    before, choices = [len(panel.shown) for panel in panels], controller.model.choices
+    panels[3].stale.emit()
+    qtbot.waitUntil(lambda: len(panels[3].shown) == before[3] + 1)
+    assert [len(panel.shown) for panel in panels] == [*before[:3], before[3] + 1, before[4]]
+    assert controller.model.choices is choices
+
+
 def test_a_closed_panel_gets_nothing_to_do(qtbot, window):
     window.docks.docks[0].close()
     panel = window.docks.panels[0]
