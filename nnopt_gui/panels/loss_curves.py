@@ -299,7 +299,8 @@ class LossPanel(Panel):
         self._said = said
         validation = held_out(history, view.cursor)
         if self._answer is not None and self._answer[0] == _where(view):
-            self.set_readout(answer(self._answer[1], view.cursor))
+            first = float(history.columns["training_loss"][0]) if floor_of(view.objective) is not None else math.nan
+            self.set_readout(answer(self._answer[1], view.cursor, first - loss))
         elif at_head:
             self.set_readout(sentence(view.plateaus, view.length - 1, loss, history.outcome, validation, brief))
         else:

@@ -32,6 +32,8 @@ Array = npt.NDArray[np.float64]
 BLOCKS = 2048
 #: the link of "plateau or converged?": the panel answers it itself
 CURVATURE = "ask:curvature"
+#: share of its fall so far that a loss has left at most when a problem counts as solved
+SOLVED = 0.01
 #: blocks per decade of steps on a logarithmic axis
 PER_DECADE = 290
 
@@ -299,8 +301,9 @@ def sentence_at(plateaus: Sequence[Plateau], step: int, loss: float, name: str, 
     return f"{said}, validation <b>{held}</b>, gap <b>{gap}</b>."
 
 
-def answer(found: Standing, step: int) -> str:
-    """Plateau or converged, in words: what the gradient and the smallest curvature say at a step."""
+def answer(found: Standing, step: int, fallen: float = math.nan) -> str:
+    """Plateau or converged, in words: what the gradient and the smallest curvature say at a step. fallen: by how much
+    the loss has fallen since step 0, if what it can fall to is known."""
     gradient, lowest = numbers.number(found.gradient_norm, 2), numbers.number(found.lowest, 2)
     facts = f"|gradient| <b>{gradient}</b>, smallest curvature <b>{lowest}</b>"
     verdict = {
@@ -311,6 +314,8 @@ def answer(found: Standing, step: int) -> str:
         "falling": "still falling",
         "unknown": "neither can be told",
     }[found.kind]
+    if found.kind in ("saddle", "hilltop") and 0.0 <= found.loss < SOLVED * fallen:
+        verdict = f"a {found.kind}, but at most {numbers.number(found.loss, 2)} is left to fall"
     return f"Step {numbers.integer(step)}: {facts}: <b>{verdict}</b>."
 
 

@@ -85,7 +85,7 @@ def test_while_playing_all_panels_are_brought_to_one_step_before_the_next_is_beg
         panel.show_view = lambda view, panel=panel: (time.sleep(0.004), panel.shown.append(view))
         lab.controller.stage.add(panel)
     lab.controller.transport.play()
-    lab.frames(lambda: lab.model.head > 60)
+    lab.frames(lambda: sum(view.playing for view in lab.panel.shown) > 4)
     lab.controller.transport.pause()
     lab.frames(lambda: lab.controller.idle and lab.controller.stage.settled)
     steps = [[view.cursor for view in panel.shown if view.playing] for panel in (lab.panel, *others)]

@@ -1,6 +1,7 @@
 """Plateau or converged? The loss panel asks on its own, and says the answer in words."""
 
 import math
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -74,3 +75,16 @@ def test_the_curvature_of_a_large_network_is_heavy_work(qtbot: Any, panel: LossP
 )
 def test_every_answer_has_its_words(found: tuple[float, ...], words: str) -> None:
     assert words in answer(Standing(*found), 3)
+
+
+@pytest.mark.parametrize(
+    ("loss", "fallen", "words"),
+    [
+        (0.0018, 0.7, "a saddle, but at most 0.0018 is left to fall."),
+        (0.5, 0.2, "a saddle, it will escape."),
+        (0.0018, math.nan, "a saddle, it will escape."),
+    ],
+)
+def test_a_saddle_of_a_solved_problem_does_not_sound_like_a_plateau(loss: float, fallen: float, words: str) -> None:
+    found = Standing(gradient_norm=0.0025, lowest=-1.2e-4, highest=0.07, loss=loss, promised=0.0)
+    assert re.sub("<.*?>", "", answer(found, 7, fallen)).endswith(words)
