@@ -26,7 +26,7 @@ from nnopt_gui.widgets.heatmap import Scale
 SIZES = (7, 13, 25, 49, 97)
 FINEST = 161
 #: points along each side while a run plays, and grid points times parameters times examples that they may cost
-QUICK, QUICK_COST = (7, 9, 13, 17, 25), 1.5e7
+QUICK, QUICK_COST = (5, 7, 9, 13, 17, 25), 1.5e7
 #: parameter-times-example units that are computed before the first picture, and before others may go first
 FIRST, CHUNK = 2.5e7, 1.5e6
 #: losses beyond which float32 (it ends at 3e38) is not enough
