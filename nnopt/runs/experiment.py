@@ -357,10 +357,10 @@ def _decode(text: str, where: str) -> Experiment | Recording:
     if not isinstance(version, int) or isinstance(version, bool) or not 1 <= version <= VERSION:
         newer = isinstance(version, int) and version > VERSION
         hint = "; it was written by a newer nnopt" if newer else ""
-        raise SpecError(f"{where}: at $.version: expected {VERSION}, got {version!r}{hint}")
+        raise SpecError(f"{where}: at $.version: expected 1 or {VERSION}, got {version!r}{hint}")
     if version == 1:
         inside = name == SESSION
-        _one_seed_for_all(raw.get("experiment") if inside else raw, where, "$.experiment" if inside else "$")
+        _from_version_1(raw.get("experiment") if inside else raw, where, "$.experiment" if inside else "$")
     try:
         found: Experiment | Recording = convert(raw, kinds[name], "$")
     except SettingsError as error:
@@ -368,8 +368,8 @@ def _decode(text: str, where: str) -> Experiment | Recording:
     return found
 
 
-def _one_seed_for_all(raw: Any, where: str, at: str) -> None:
-    """Version 1 had one seed for weights, data, split and batches; in place."""
+def _from_version_1(raw: Any, where: str, at: str) -> None:
+    """Version 1 had one seed for weights, data, split and batches, and measured every 10 steps by default; in place."""
     if not isinstance(raw, dict):
         return  # the conversion says what is wrong
     for name in ("data_seed", "split_seed", "batch_seed"):
@@ -377,6 +377,9 @@ def _one_seed_for_all(raw: Any, where: str, at: str) -> None:
             raise SpecError(f"{where}: at {at}.{name}: version 1 has one seed for all; write version {VERSION}")
         if "seed" in raw:
             raw[name] = raw["seed"]
+    measure = raw.setdefault("measure", {})
+    if isinstance(measure, dict):
+        measure.setdefault("every", 10)
 
 
 def _read(path: str | os.PathLike[str]) -> str:

@@ -410,7 +410,7 @@ def row_of(stage: Stage, arrival: Arrival, step_norm: float) -> tuple[float, ...
     gradient = arrival.gradient
     training = arrival.value if arrival.rows is None else math.nan
     validation = penalty = math.nan
-    if step % stage.every == 0:
+    if stage.measures and step % stage.every == 0:
         training, _, validation, penalty = stage.measure(arrival)
     norm = length_of(gradient)
     return arrival.value, norm, stage.learning_rate(step), training, validation, step_norm, penalty

@@ -121,8 +121,8 @@ ROSENBROCK = {"kind": "function", "function": {"name": "rosenbrock"}}
         (PROBLEM, {**ROSENBROCK, "start": [1.0, "a"]}, '$.problem.start[1]: expected a number, got "a"'),
         (PROBLEM, {"kind": "function", "function": "rosenbrok"},
          "$.problem.function.name: unknown function 'rosenbrok'; did you mean 'rosenbrock'?"),
-        (("version",), 3, "$.version: expected 2, got 3; it was written by a newer nnopt"),
-        (("version",), True, "$.version: expected 2, got True"),
+        (("version",), 3, "$.version: expected 1 or 2, got 3; it was written by a newer nnopt"),
+        (("version",), True, "$.version: expected 1 or 2, got True"),
         (("format",), "other", "$.format: expected 'nnopt-experiment' or 'nnopt-session', got 'other'"),
     ],
 )  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import math
 import threading
 import weakref
@@ -27,8 +28,11 @@ from nnopt.runs.experiment import (
     NetworkProblem,
     Stop,
     default_experiment,
+    loads,
     set_path,
 )
+from nnopt.runs.history import row_of
+from nnopt.runs.log import COLUMNS
 from nnopt.runs.run import Memory, Run
 
 TINY = Memory(rows=8, keyframes=8 * 40, recent=0, problems=0)
@@ -383,3 +387,25 @@ def test_all_parameters_are_worked_out_once_until_the_run_goes_on():
     small = Run(rosenbrock(), memory=Memory(keyframes=100))
     small.advance(50)
     assert small.history.theta is not small.history.theta
+
+
+@pytest.mark.parametrize("size", [None, 8])
+@pytest.mark.parametrize(("l2", "validation"), [(0.0, 0.0), (0.1, 0.0), (0.0, 0.25), (0.1, 0.25)])
+def test_a_row_computed_anew_is_the_row_that_was_stored(l2: float, validation: float, size: int | None) -> None:
+    batches = {} if size is None else {"batches": {"name": "mini", "size": size}}
+    document = {
+        "format": "nnopt-experiment",
+        "version": 2,
+        "problem": {"kind": "network", "data": "moons", "network": {"hidden": [3]}, "l2": l2, "validation": validation},
+        "methods": [{"optimizer": {"name": "sgd", "lr": 0.1}, **batches}],
+        "measure": {"every": 5},
+    }
+    experiment = loads(json.dumps(document))
+    assert isinstance(experiment, Experiment)
+    run = Run(experiment)
+    run.advance(12)
+    for step in range(13):
+        stage = run.history.stage_at(min(step, run.history.length - 1))
+        stored = run.history.row(step)
+        computed = row_of(stage, stage.arrive(run.history.seek(step)), stored["step_norm"])
+        np.testing.assert_array_equal(computed, [stored[name] for name in COLUMNS])

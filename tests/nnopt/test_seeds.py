@@ -91,8 +91,8 @@ def test_a_session_of_version_1_replays_as_it_was(experiment: Experiment) -> Non
         ({"version": 1, "data_seed": 3}, "at $.data_seed: version 1 has one seed for all; write version 2"),
         ({"version": 2, "split_seed": -1}, "at $.split_seed: expected a whole number >= 0"),
         ({"version": 1, "seed": -1}, "at $.seed: expected a whole number >= 0"),
-        ({"version": 3}, "at $.version: expected 2, got 3; it was written by a newer nnopt"),
-        ({"version": 0}, "at $.version: expected 2, got 0"),
+        ({"version": 3}, "at $.version: expected 1 or 2, got 3; it was written by a newer nnopt"),
+        ({"version": 0}, "at $.version: expected 1 or 2, got 0"),
     ],
 )
 def test_what_is_wrong_with_seeds_is_said_with_its_place(experiment: Experiment, change: Any, said: str) -> None:
@@ -122,3 +122,14 @@ def test_restarts_and_sweeps_over_seeds_vary_the_weights_alone(experiment: Exper
         np.testing.assert_allclose(found.theta[row], run.state.theta, rtol=1e-9, atol=1e-12)
     table = nnopt.sweep(experiment, {"seed": [3, 8], "data_seed": [1, 2]}, workers=1)
     assert len(set(table["training_loss"])) == 4
+
+
+@pytest.mark.parametrize(("given", "every"), [({}, 10), ({"measure": {}}, 10), ({"measure": {"every": 7}}, 7)])
+def test_a_file_of_version_1_is_measured_as_often_as_it_was(given: dict[str, Any], every: int) -> None:
+    old = {"format": "nnopt-experiment", "version": 1, "problem": {"kind": "network", "data": "moons"}}
+    found = loads(json.dumps(old | given))
+    assert isinstance(found, Experiment)
+    assert found.measure.every == every
+    newer = loads(json.dumps({name: old[name] for name in ("format", "problem")} | {"version": 2}))
+    assert isinstance(newer, Experiment)
+    assert newer.measure.every == 0
