@@ -10,20 +10,17 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import pytest
 from PySide6.QtCore import QEvent, QObject
 from test_bench_gui import FOREVER, SECONDS, alone, network, spin
 
 from nnopt.objectives.datasets import Data
 from nnopt.optimizers.base import Optimizer
 from nnopt.runs.experiment import Architecture, Experiment, Method, NetworkProblem, Stop, default_experiment
-from nnopt_gui.app import build_window, discard, make_app
 from nnopt_gui.shell.main_window import MainWindow
-from nnopt_gui.state.settings import Preferences
 
 
 def large() -> Experiment:
@@ -31,18 +28,6 @@ def large() -> Experiment:
     problem = NetworkProblem(Data.registry.decode({"name": "spiral", "points": 2000}), Architecture((32, 32, 32)))
     method = Method(Optimizer.registry.decode({"name": "sgd", "lr": 1e-2}))
     return Experiment(problem, (method,), steps=FOREVER, stop=Stop(gradient_norm=0.0))
-
-
-@pytest.fixture
-def window(tmp_path) -> Iterator[MainWindow]:
-    make_app("light")
-    result = build_window(Preferences(tmp_path / "settings.ini"))
-    result.resize(1440, 900)
-    result.show()
-    result.controller.start()
-    yield result
-    result.close()
-    discard(result)
 
 
 class Fresh(QObject):

@@ -11,7 +11,6 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +23,6 @@ from nnopt.optimizers.base import Optimizer
 from nnopt.runs.experiment import Architecture, Experiment, FunctionProblem, Method, NetworkProblem, Stop
 from nnopt.runs.run import Run
 from nnopt_gui.app import build_window, discard, make_app
-from nnopt_gui.shell.main_window import MainWindow
 from nnopt_gui.state.settings import Preferences
 
 SECONDS = float(os.environ.get("NNOPT_BENCH_SECONDS", "4"))
@@ -44,18 +42,6 @@ def function() -> Experiment:
     problem = FunctionProblem(Function.registry.decode("rosenbrock"))
     method = Method(Optimizer.registry.decode({"name": "sgd", "lr": 1e-6}))
     return Experiment(problem, (method,), steps=FOREVER, stop=Stop(gradient_norm=0.0))
-
-
-@pytest.fixture
-def window(tmp_path) -> Iterator[MainWindow]:
-    make_app("light")
-    result = build_window(Preferences(tmp_path / "settings.ini"))
-    result.resize(1440, 900)
-    result.show()
-    result.controller.start()
-    yield result
-    result.close()
-    discard(result)
 
 
 def spin(done, seconds: float = 60.0) -> None:

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 from panel_views import network_run, show, view_of
-from PySide6.QtCore import QBuffer, QByteArray, QEvent, QIODevice, QObject, QPoint, QTimer
+from plot_views import pixels
+from PySide6.QtCore import QBuffer, QByteArray, QEvent, QIODevice, QObject, QTimer
 from PySide6.QtGui import QColor, QImage, QPainter, QPicture, QRegion
 from PySide6.QtSvg import QSvgGenerator
-from PySide6.QtWidgets import QApplication, QGraphicsItem, QWidget
+from PySide6.QtWidgets import QApplication
 
 from nnopt_gui.panels.loss_curves import LossPanel
 from nnopt_gui.shell.controller import FRAME_MS, Controller
@@ -52,16 +53,6 @@ def ellipses(plot: LabPlot, role: str = "model") -> Polyline:
     angle = np.append(np.linspace(0, 2 * np.pi, 120), np.nan)
     line.set(*(np.concatenate([r * part for r in (0.2, 0.5, 0.8)]) for part in (np.cos(angle), np.sin(angle))))
     return line
-
-
-def pixels(widget: QWidget, scale: float = 1.0) -> Any:
-    """(height, width, 3) of a widget on a screen with so many pixels per unit."""
-    image = QImage(widget.size() * scale, QImage.Format.Format_RGB32)
-    image.setDevicePixelRatio(scale)
-    image.fill(0)
-    QWidget.render(widget, image, QPoint())  # as the screen, not what a graphics view has instead
-    raw = np.frombuffer(image.constBits(), np.uint8).reshape(image.height(), image.bytesPerLine() // 4, 4)
-    return raw[:, : image.width(), :3].astype(int)
 
 
 def inside(plot: LabPlot, picture: Any, scale: float) -> Any:
@@ -421,25 +412,6 @@ def test_a_rest_is_over_once_after_the_last_of_many_moves(qtbot: Any, qapp: QApp
     qtbot.wait(150)
     assert len(ended) == 1
     assert ended[0] - moves[-1] >= 0.05
-
-
-def test_a_plot_that_was_very_narrow_keeps_no_pieces_from_then(qtbot: Any, styled: QApplication) -> None:
-    plot = LabPlot("x", "y")
-    qtbot.addWidget(plot)
-    for width in (60, 80, 120, 150):
-        plot.resize(width, 150)
-        plot.show()
-        for right in (7.0, 9.0):
-            plot.set_home(-7.0 - width / 50, right, -3.0, 3.0)
-            qtbot.wait(20)
-            pixels(plot)
-    plot.resize(174, 150)
-    qtbot.wait(50)
-    kept = pixels(plot)
-    for item in plot.scene().items():
-        item.setCacheMode(QGraphicsItem.CacheMode.NoCache)
-    anew = pixels(plot)
-    assert np.abs(kept - anew).max() < 40  # blending rounds
 
 
 # -------------------------------------------------------------------------------------------------- when it is painted

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from plot_views import count, picture
+from plot_views import count, picture, pixels
 from PySide6.QtCore import QPoint, QPointF, QRectF, Qt
 from PySide6.QtGui import QImage, QPainter
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QGraphicsItem
 
 from nnopt_gui.widgets import theme
 from nnopt_gui.widgets.axis import Axis
@@ -256,3 +256,22 @@ def test_every_kind_of_sample_can_be_drawn(plot: LabPlot) -> None:
     plot.resize(500, 500)
     image = picture(plot)
     assert count(image, theme.LIGHT.gradient) > 10
+
+
+def test_a_plot_that_was_very_narrow_keeps_no_pieces_from_then(qtbot: Any, styled: QApplication) -> None:
+    plot = LabPlot("x", "y")
+    qtbot.addWidget(plot)
+    for width in (60, 80, 120, 150):
+        plot.resize(width, 150)
+        plot.show()
+        for right in (7.0, 9.0):
+            plot.set_home(-7.0 - width / 50, right, -3.0, 3.0)
+            qtbot.wait(20)
+            pixels(plot)
+    plot.resize(174, 150)
+    qtbot.wait(50)
+    kept = pixels(plot)
+    for item in plot.scene().items():
+        item.setCacheMode(QGraphicsItem.CacheMode.NoCache)
+    anew = pixels(plot)
+    assert np.abs(kept - anew).max() < 40  # blending rounds
